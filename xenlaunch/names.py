@@ -1,0 +1,79 @@
+"""Every name that goes over the wire, written once: tasks, queues, steps and keys.
+
+Plain strings on purpose: a ``StrEnum`` member has ``.name``, and Celery would take it for a task.
+"""
+
+from typing import Final
+
+PREFIX: Final = "xenlaunch:"
+"""In front of every key that we, Celery and kombu write into Redis."""
+
+CONNECT: Final = "connect"
+CLONE: Final = "clone"
+VBDS: Final = "vbds"
+VIFS: Final = "vifs"
+NETWORK: Final = "network"
+START: Final = "start"
+POLL: Final = "poll"
+UNDO: Final = "undo"
+
+STEPS: Final = (CONNECT, CLONE, VBDS, VIFS, NETWORK, START, POLL)
+"""The steps of a launch in their order. Undo is a leased step too, but no link of the chain."""
+
+TASK_CONNECT: Final = "xenlaunch.connect"
+TASK_CLONE: Final = "xenlaunch.clone"
+TASK_VBDS: Final = "xenlaunch.vbds"
+TASK_VIFS: Final = "xenlaunch.vifs"
+TASK_NETWORK: Final = "xenlaunch.network"
+TASK_START: Final = "xenlaunch.start"
+TASK_POLL: Final = "xenlaunch.poll"
+TASK_UNDO: Final = "xenlaunch.undo"
+TASK_LOOK: Final = "xenlaunch.look"
+TASK_PLAN: Final = "xenlaunch.plan"
+TASK_POOLS: Final = "xenlaunch.pools"
+
+TASK_OF: Final = {
+    CONNECT: TASK_CONNECT,
+    CLONE: TASK_CLONE,
+    VBDS: TASK_VBDS,
+    VIFS: TASK_VIFS,
+    NETWORK: TASK_NETWORK,
+    START: TASK_START,
+    POLL: TASK_POLL,
+    UNDO: TASK_UNDO,
+}
+"""The Celery task that runs a step."""
+
+CONTROL_QUEUE: Final = "xenlaunch.control"
+
+OTHER_CONFIG_MARK: Final = "xenlaunch"
+"""The key of our mark in an object's ``other_config``; in a pool task's it is ``http:xenlaunch``."""
+
+OTHER_CONFIG_FINISHED: Final = "xenlaunch-finished"
+"""Set on a VM from the moment its launch is sure to succeed: not ours to undo any more."""
+
+OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"
+"""Set on what a failed launch left behind on its owner's word (``on_failure: keep``)."""
+
+
+def pool_queue(pool: str) -> str:
+    """The queue on which the steps of a pool's launches travel."""
+    return f"xenlaunch.pool.{pool}"
+
+
+def task_id(launch: str, step: str) -> str:
+    """The id of the Celery task that runs this step of this launch: always the same.
+
+    >>> task_id("l-7f3k", "poll")
+    'l-7f3k.poll'
+    """
+    return f"{launch}.{step}"
+
+
+def working_name(deployment: str, launch: str, attempt: int) -> str:
+    """The name a VM bears until its launch succeeds.
+
+    >>> working_name("lab-east", "l-7f3k", 1)
+    'xenlaunch:lab-east:l-7f3k:1'
+    """
+    return f"xenlaunch:{deployment}:{launch}:{attempt}"

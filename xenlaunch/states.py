@@ -1,0 +1,65 @@
+"""The states of a launch and the moves between them: the only place where either is decided.
+
+``finishing`` is the moment between "sure to succeed" and "succeeded", in which the VM gets its
+name: it can no longer be cancelled. To the outside it is ``running``.
+
+::
+
+    waiting ──> running ──> finishing ──> succeeded
+       │  <──place──┘ │
+       │              v
+       ├────────>  undoing ──> failed | cancelled
+       └──> failed | cancelled
+"""
+
+from typing import Final
+
+from xenlaunch.errors import IllegalMove
+
+WAITING: Final = "waiting"
+RUNNING: Final = "running"
+FINISHING: Final = "finishing"
+UNDOING: Final = "undoing"
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
+
+MOVES: Final[dict[str, frozenset[str]]] = {
+    WAITING: frozenset({RUNNING, UNDOING, FAILED, CANCELLED}),
+    RUNNING: frozenset({FINISHING, UNDOING, WAITING}),
+    FINISHING: frozenset({SUCCEEDED, UNDOING}),
+    UNDOING: frozenset({FAILED, CANCELLED}),
+    SUCCEEDED: frozenset(),
+    FAILED: frozenset(),
+    CANCELLED: frozenset(),
+}
+
+ENDED: Final = frozenset(state for state, after in MOVES.items() if not after)
+STATES: Final = tuple(MOVES)
+PUBLIC: Final = (WAITING, RUNNING, UNDOING, SUCCEEDED, FAILED, CANCELLED)
+
+
+def public(state: str) -> str:
+    """The state as people are shown it.
+
+    >>> public("finishing")
+    'running'
+    """
+    return RUNNING if state == FINISHING else state
+
+
+def check_move(before: str, after: str) -> None:
+    """Raise `IllegalMove` unless the table has this move.
+
+    >>> check_move("running", "undoing")
+    >>> check_move("failed", "running")
+    Traceback (most recent call last):
+    xenlaunch.errors.IllegalMove: A launch cannot go from 'failed' to 'running'.
+    """
+    if after not in MOVES[before]:
+        raise IllegalMove(before, after)
+
+
+def lua_table() -> str:
+    """The moves as text for the ledger's scripts: ``waiting>running waiting>failed …``."""
+    return " ".join(f"{a}>{b}" for a, after in MOVES.items() for b in sorted(after))
