@@ -1,0 +1,1 @@
+"""scheduler DECIDES what runs where and when: accept, admission, placement, recovery, sweeping."""
