@@ -1,0 +1,83 @@
+"""What a test needs it starts itself, on free ports, and stops again."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.leaks import leaked_keys
+from tests.support.simulators import SimulatorProcess, StartSimulator
+from tests.support.worker_processes import StartWorker, WorkerProcess, write_pools
+from workers.embedded import EmbeddedServer
+
+pytest_plugins = ["tests.support.leaving_out"]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One server for the run, or for each of its parallel halves; it keeps nothing past a test."""
+    with EmbeddedServer(tmp_path_factory.mktemp("redis"), appendfsync="everysec") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedServer) -> Iterator[str]:
+    """An empty Redis for this test, which must not leave a key behind that never expires."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    yield redis_server.url
+    assert leaked_keys(redis_server.url) == []
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    """A server for this test alone, which may stop, kill and restart it; all it says is on disk."""
+    with EmbeddedServer(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[StartSimulator]:
+    """Starts simulated pools and stops them after the test."""
+    with ExitStack() as stack:
+
+        def start(
+            *options: str, time_scale: float = 0.0, hosts: int = 4, srs: int = 2
+        ) -> SimulatorProcess:
+            pool = {"--time-scale": time_scale, "--hosts": hosts, "--srs": srs}
+            words = [str(word) for option in pool.items() for word in option]
+            log_path = tmp_path / f"simulator-{len(list(tmp_path.glob('simulator-*')))}.log"
+            process = SimulatorProcess(log_path, *words, *options)
+            stack.callback(process.stop)
+            process.child.start()
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def worker(redis_url: str, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers on this test's Redis and stops them after the test."""
+    with ExitStack() as stack:
+
+        def start(
+            pools: Mapping[str, SimulatorProcess],
+            *options: str,
+            concurrency: int = 8,
+            env: Mapping[str, str] | None = None,
+        ) -> WorkerProcess:
+            settings = {
+                "XENLAUNCH_REDIS_URL": redis_url,
+                "XENLAUNCH_POOLS": str(write_pools(tmp_path, pools)),
+            }
+            log_path = tmp_path / f"worker-{len(list(tmp_path.glob('worker-*')))}.log"
+            process = WorkerProcess(
+                log_path, *options, concurrency=concurrency, env={**settings, **(env or {})}
+            )
+            stack.callback(process.stop)
+            process.child.start(timeout=30)
+            return process
+
+        yield start

@@ -1,0 +1,85 @@
+"""Celery workers as processes of their own, which can be killed as real ones are."""
+
+import itertools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from tests.support.paths import ROOT
+from tests.support.simulators import SimulatorProcess
+from workers.child import Child
+
+_numbers = itertools.count(1)
+
+
+class StartWorker(Protocol):
+    """Start a worker that serves these pools, by name; it is ready when this returns."""
+
+    def __call__(
+        self,
+        pools: Mapping[str, SimulatorProcess],
+        *options: str,
+        concurrency: int = 8,
+        env: Mapping[str, str] | None = None,
+    ) -> "WorkerProcess": ...
+
+
+class WorkerProcess:
+    """One `celery -A workers worker`."""
+
+    def __init__(
+        self,
+        log_path: Path,
+        *options: str,
+        concurrency: int,
+        env: Mapping[str, str],
+    ) -> None:
+        self.name = f"w{next(_numbers)}"
+        worker = ["-m", "celery", "-A", "workers", "worker", "-P", "threads", "-l", "INFO"]
+        self.child = Child(
+            f"worker {self.name}",
+            [sys.executable, *worker, "-c", str(concurrency), "-n", f"{self.name}@%h", *options],
+            log_path=log_path,
+            ready=lambda: " ready." in self.child.log(),
+            env=env,
+            cwd=ROOT,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    @property
+    def running(self) -> bool:
+        return self.child.running
+
+    def log(self) -> str:
+        return self.child.log()
+
+    def stop(self) -> None:
+        """Warm: what it runs comes to its end."""
+        self.child.stop(grace=20)
+
+    def kill(self) -> None:
+        """As a crash would."""
+        self.child.kill()
+
+
+def write_pools(
+    folder: Path, pools: Mapping[str, SimulatorProcess], deployment: str = "tests"
+) -> Path:
+    """Write a pools file, with its password files, and return its path."""
+    lines = [f'deployment = "{deployment}"']
+    for name, simulator in pools.items():
+        (folder / f"{name}.password").write_text(simulator.password)
+        lines += [
+            f"[pools.{name}]",
+            f'addresses = ["{simulator.url}"]',
+            f'username = "{simulator.username}"',
+            f'password_file = "{name}.password"',
+            "allow_http = true",
+        ]
+    path = folder / "pools.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
