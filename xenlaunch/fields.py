@@ -1,0 +1,108 @@
+"""The kinds of value that a request's fields take, each with its own plain refusal."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+UNITS: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|TiB)")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+def parse_size(value: object) -> int:
+    """A size in bytes from ``2GiB``, ``512 MiB`` or a whole number of bytes.
+
+    >>> parse_size("1.5GiB")
+    1610612736
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    written = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if written is None:
+        raise PydanticCustomError(
+            "size", "is not a size: write it like 512MiB or 2GiB", {"given": value}
+        )
+    return int(float(written[1]) * UNITS[written[2]])
+
+
+def show_size(size: int) -> str:
+    """A size in bytes in the largest unit that leaves it readable.
+
+    >>> show_size(1610612736)
+    '1.5 GiB'
+    """
+    for unit, factor in reversed(UNITS.items()):
+        if size >= factor:
+            return f"{size / factor:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{size} bytes"
+
+
+def _check_label(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("label", "is empty")
+    if not value.isprintable():
+        raise PydanticCustomError("label", "has control characters in it")
+    return value
+
+
+def _check_name(value: str) -> str:
+    if value.startswith("xenlaunch:"):
+        raise PydanticCustomError("name", "begins with 'xenlaunch:', which marks unfinished VMs")
+    return value
+
+
+def _check_mac(value: str) -> str:
+    mac = value.strip().lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise PydanticCustomError("mac", "is not a MAC address: write it like 02:16:3e:00:00:01")
+    if int(mac[:2], 16) & 1:
+        raise PydanticCustomError("mac", "is a multicast address: its first byte must be even")
+    return mac
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1 << 20, le=1 << 50)]
+Label = Annotated[StrictStr, Field(max_length=255), AfterValidator(_check_label)]
+Name = Annotated[Label, AfterValidator(_check_name)]
+Mac = Annotated[StrictStr, AfterValidator(_check_mac)]
+
+_SENTENCES: Final = {
+    "extra_forbidden": "is not a field of a request",
+    "missing": "is missing",
+    "int_type": "is not a whole number",
+    "bool_type": "is neither true nor false",
+    "string_type": "is not text",
+    "tuple_type": "is not a list",
+    "list_type": "is not a list",
+    "model_type": "is not a mapping of fields",
+    "union_tag_invalid": "is none of the kinds of disk: new, vdi, iso or cd",
+    "union_tag_not_found": "is none of the kinds of disk: new, vdi, iso or cd",
+}
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than_equal": ("le", "must be at most"),
+    "string_too_long": ("max_length", "is longer than"),
+}
+
+
+def explain(error: ErrorDetails) -> str:
+    """One of pydantic's findings as a sentence that names the field as people wrote it."""
+    context: Mapping[str, Any] = error.get("ctx") or {}
+    given = error["input"]
+    field = ".".join(str(part) for part in error["loc"] if part not in _DISK_KINDS) or "request"
+    shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
+    if error["type"] == "extra_forbidden":
+        return f"{field} {_SENTENCES['extra_forbidden']}"
+    if error["type"] in _BOUNDS:
+        limit, words = _BOUNDS[error["type"]]
+        return f"{field} {words} {context[limit]}{shown}"
+    if error["type"] == "literal_error":
+        return f"{field} must be {context['expected']}{shown}"
+    return f"{field} {_SENTENCES.get(error['type'], error['msg'])}{shown}"
+
+
+# pydantic puts the name of the chosen kind of disk into the path of an error; nobody wrote it.
+_DISK_KINDS = frozenset({"NewDisk", "ExistingDisk", "Iso", "Cd"})

@@ -1,0 +1,196 @@
+"""The lease under which a worker carries out one step of one launch, and what it writes meanwhile.
+
+A lease is fenced twice: in Redis by a random fence, which every write of the step must show; at the
+pool by the session that it names, which whoever takes the step over logs out before looking.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from xenlaunch.errors import CancelAsked, LeaseLost
+from xenlaunch.ledger import Ledger
+from xenlaunch.model import Launch, LaunchResult, Leftover
+from xenlaunch.record import Record, launch_of, learnt_of
+
+OPEN = "open"
+DONE = "done"
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A changing call of a launch: its intent, and how it came out once that is known."""
+
+    method: str
+    attempt: int
+    login: str
+    state: str = OPEN
+    task: str = ""
+    value: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A fact: this object exists because of this launch."""
+
+    cls: str
+    ref: str
+    uuid: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+class Lease:
+    """The right to carry out one step, with the launch, its calls, notes and facts as of the claim."""
+
+    def __init__(
+        self, ledger: Ledger, launch: Launch, step: str, fence: str, login: str, held: "Held"
+    ) -> None:
+        self.ledger = ledger
+        self.launch = launch
+        self.step = step
+        self.fence = fence
+        self.login = login
+        self.record = held.record
+        self.calls = held.calls
+        self.notes = held.notes
+        self.made = held.made
+        self.taken_over = held.taken_over
+
+    # Calls
+
+    def intend(self, key: str, call: Call) -> None:
+        """Write down what is about to be sent, if the launch is still ours and still wanted."""
+        self.login = call.login
+        verdict = self._run("intent", call.login, self.ledger.times.lease, key, call.to_json())
+        self._heed(verdict)
+        self.calls[key] = call
+
+    def sent(self, key: str, task: str) -> None:
+        """The pool has taken the call on, as this pool task."""
+        self._write(key, replace(self.calls[key], task=task))
+
+    def came_out(self, key: str, value: str, made: Sequence[Made] = ()) -> None:
+        """The call is done: its value, and what exists because of it."""
+        self._write(key, replace(self.calls[key], state=DONE, value=value), made)
+
+    def failed(self, key: str) -> None:
+        """The call is over, and nothing came of it."""
+        self._write(key, replace(self.calls[key], state=FAILED))
+
+    def _write(self, key: str, call: Call, made: Sequence[Made] = ()) -> None:
+        self.calls[key] = call
+        self.made.update(made)
+        facts = [fact.to_json() for fact in made]
+        self.ledger.store.run("outcome", self.launch.id, key, call.to_json(), *facts)
+
+    # The end of the step
+
+    def advance(self, launch: Launch, following: str) -> None:
+        self._heed(self._run("advance", following, learnt_of(launch), self.ledger.times.resend))
+
+    def park(self, what: str, ref: str, seconds: float, *, retry: bool = False) -> bool:
+        """Wait without a thread. False where what is waited for has ended already."""
+        verdict = self._run("park", what, ref, int(seconds * 1000), "1" if retry else "0")
+        if verdict == "noted":
+            self.notes.update(self._read_notes())
+            return False
+        self._heed(verdict)
+        return True
+
+    def turn_to_undo(self, outcome: str, error: dict[str, Any]) -> None:
+        self._heed(self._run("undo", outcome, json.dumps(error)))
+
+    def another_host(self, step: str, host: str, reason: str, forget: Sequence[str]) -> None:
+        """Go back into the line, to be begun again at this step on another host."""
+        keys = json.dumps(list(forget) or ["-"])
+        self._heed(self._run("replace", step, host, reason, keys))
+
+    def finishing(self) -> None:
+        """From here the launch can no longer be cancelled."""
+        self._heed(self._run("finishing"))
+
+    def succeed(self, launch: Launch, result: LaunchResult) -> None:
+        self._heed(self._run("succeed", learnt_of(launch), result.model_dump_json()))
+
+    def undone(self, leftovers: Sequence[Leftover]) -> bool:
+        """End the launch that was undone. False where facts have come in since the claim."""
+        named = json.dumps([left.model_dump() for left in leftovers])
+        verdict = self._run("undone", len(self.made), named)
+        if verdict == "again":
+            return False
+        self._heed(verdict)
+        return True
+
+    def _run(self, script: str, *arguments: str | int) -> str:
+        return str(self.ledger.store.run(script, self.launch.id, self.fence, *arguments))
+
+    def _read_notes(self) -> dict[str, str]:
+        key = self.ledger.store.key("launch", self.launch.id) + ":notes"
+        return dict(self.ledger.store.redis.hgetall(key))
+
+    def _heed(self, verdict: str) -> None:
+        if verdict == "cancel":
+            raise CancelAsked
+        if verdict != "ok":
+            raise LeaseLost
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a claim hands over."""
+
+    record: Record
+    calls: dict[str, Call]
+    notes: dict[str, str]
+    made: set[Made]
+    taken_over: str
+
+
+@dataclass(frozen=True)
+class Unclaimed:
+    """Why a claim failed: ``gone stale parked taken cancel``."""
+
+    why: str
+
+
+def claim(
+    ledger: Ledger,
+    launch: str,
+    step: str,
+    *,
+    deployment: str,
+    login: str,
+    worker: str,
+    fence: Callable[[], str] = lambda: secrets.token_hex(8),
+) -> Lease | Unclaimed:
+    """Take the lease on a launch's current step, if nobody has it and the launch waits for it."""
+    token = fence()
+    answer = ledger.store.run("claim", launch, step, token, login, worker, ledger.times.lease)
+    if answer[0] != "ok":
+        return Unclaimed(answer[0])
+    _, taken_over, fields, calls, notes, made = answer
+    record = Record(_pairs(fields))
+    held = Held(
+        record,
+        {key: Call.from_json(text) for key, text in _pairs(calls).items()},
+        _pairs(notes),
+        {Made(**json.loads(text)) for text in made},
+        taken_over,
+    )
+    return Lease(ledger, launch_of(record, deployment), step, token, login, held)
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,272 @@
+"""The ledger: the one true record of every launch, in Redis.
+
+A Celery message is a hint, the ledger is the truth. A launch's record is a hash; beside it lie its
+calls (intents and their outcomes, by call key), the notes of what it waited for, and the set of
+what was made for it. States move only inside the scripts of `lua/`, by the table of `states`.
+What a worker does under a lease is in `lease`; here is everything that needs none.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xenlaunch import states
+from xenlaunch.errors import TokenReused, UnknownLaunch
+from xenlaunch.model import LaunchRequest, LaunchStatus
+from xenlaunch.record import Record, status_of
+from xenlaunch.store import Store, reachable
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long the ledger waits for what, in milliseconds."""
+
+    lease: int = 10_000
+    resend: int = 3_000
+    resend_most: int = 60_000
+    keep: int = 7 * 24 * 3_600_000
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Whose VMs these are: the deployment's name, its generation nonce and its pools."""
+
+    name: str
+    generation: str
+    pools: tuple[str, ...]
+
+
+def launch_id(deployment: str, token: str) -> str:
+    """The id of the launch that this deployment makes of this token: always the same.
+
+    >>> launch_id("lab-east", "order-4711")
+    'l-xwlyzr3rnjtgm2bn'
+    """
+    return "l-" + _short_hash(deployment, token)
+
+
+def batch_id(deployment: str, token: str) -> str:
+    return "b-" + _short_hash(deployment, "batch", token)
+
+
+def _short_hash(*parts: str) -> str:
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return base64.b32encode(digest[:10]).decode().lower()
+
+
+class Ledger:
+    """Everything about launches that needs no lease."""
+
+    def __init__(self, store: Store, times: Times | None = None) -> None:
+        self.store = store
+        self.times = times or Times()
+
+    # Deployment
+
+    def register(self, name: str, generation: str, pools: Sequence[str]) -> Deployment:
+        """Say whose launches this Redis keeps. The generation of the first to say so stays."""
+        key = self.store.key("deployment")
+        with reachable():
+            self.store.redis.hsetnx(key, "generation", generation)
+            self.store.redis.hset(key, mapping={"name": name, "pools": json.dumps(list(pools))})
+        found = self.deployment()
+        assert found is not None  # noqa: S101  it was written just now
+        return found
+
+    def deployment(self) -> Deployment | None:
+        with reachable():
+            record = self.store.redis.hgetall(self.store.key("deployment"))
+        if not record:
+            return None
+        return Deployment(record["name"], record["generation"], tuple(json.loads(record["pools"])))
+
+    # Submitting
+
+    def submit(self, deployment: str, request: LaunchRequest, token: str, batch: str = "") -> str:
+        return self.submit_all(deployment, [(request, token)], batch)[0]
+
+    def submit_all(
+        self, deployment: str, wanted: Iterable[tuple[LaunchRequest, str]], batch: str = ""
+    ) -> list[str]:
+        """Write down launches, each with the wish to have it accepted. Repeating is harmless."""
+        wanted = list(wanted)
+        ids = [launch_id(deployment, token) for _, token in wanted]
+        verdicts = self.store.run_all(
+            "submit",
+            [
+                (id, token, request.digest(), request.canonical(), request.name, batch)
+                + (request.priority, request.owner or "")
+                for id, (request, token) in zip(ids, wanted, strict=True)
+            ],
+        )
+        for (_, token), verdict in zip(wanted, verdicts, strict=True):
+            if verdict == "reused":
+                raise TokenReused(
+                    f"The token {token!r} was used before for another request. "
+                    "Repeat that request as it was, or choose a new token."
+                )
+        return ids
+
+    def submit_batch(
+        self, deployment: str, name: str, wanted: Sequence[LaunchRequest], token: str
+    ) -> tuple[str, list[str]]:
+        """Write down a batch: one launch for each request, in order."""
+        batch = batch_id(deployment, token)
+        digest = hashlib.sha256("\n".join(r.canonical() for r in wanted).encode()).hexdigest()
+        if self.store.run("submit_batch", batch, digest, len(wanted), name) == "reused":
+            raise TokenReused(f"The token {token!r} was used before for another batch.")
+        tokens = [f"{token}/{index}" for index in range(1, len(wanted) + 1)]
+        ids = self.submit_all(deployment, zip(wanted, tokens, strict=True), batch)
+        with reachable():
+            key = self.store.key("batch", batch, "launches")
+            self.store.redis.zadd(key, {id: index for index, id in enumerate(ids, start=1)})
+        return batch, ids
+
+    # Reading
+
+    def record(self, launch: str) -> Record:
+        with reachable():
+            fields = self.store.redis.hgetall(self.store.key("launch", launch))
+        if not fields:
+            raise UnknownLaunch(f"No launch or batch has the id {launch!r}.")
+        return Record(fields)
+
+    def records(self, launches: Sequence[str]) -> list[Record]:
+        """The records of these launches; those that have expired are left out."""
+        with reachable(), self.store.redis.pipeline(transaction=False) as pipe:
+            for launch in launches:
+                pipe.hgetall(self.store.key("launch", launch))
+            return [Record(fields) for fields in pipe.execute() if fields]
+
+    def status(self, launch: str) -> LaunchStatus:
+        return status_of(self.record(launch))
+
+    def statuses(self, launches: Sequence[str]) -> list[LaunchStatus]:
+        return [status_of(record) for record in self.records(launches)]
+
+    def launches_of(self, id: str) -> list[str]:
+        """The launches of a batch in order, or the launch itself. Unknown ids raise."""
+        with reachable():
+            ids: list[str] = self.store.redis.zrange(self.store.key("batch", id, "launches"), 0, -1)
+            if ids or self.store.redis.exists(self.store.key("launch", id)):
+                return ids or [id]
+        raise UnknownLaunch(f"No launch or batch has the id {id!r}.")
+
+    def batch_counts(self, batch: str) -> dict[str, int]:
+        """How many launches of a batch are in each state, kept as they move."""
+        with reachable():
+            record = self.store.redis.hgetall(self.store.key("batch", batch))
+        return {state: int(record.get(state, 0)) for state in states.PUBLIC}
+
+    def all_launches(self, state: str | None = None) -> list[str]:
+        """The ids of all launches, or of those in one state, oldest first."""
+        chosen = [state] if state else list(states.PUBLIC)
+        ids: list[tuple[str, float]] = []
+        with reachable():
+            for name in chosen:
+                ids += self.store.redis.zrange(
+                    self.store.key("state", name), 0, -1, withscores=True
+                )
+        return [id for id, _ in sorted(ids, key=lambda entry: entry[1])]
+
+    def events(
+        self, after: str = "$", block_ms: int = 1000
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        """Progress events after a position in the stream, as (position, event); ends when idle."""
+        with reachable():
+            answer = self.store.redis.xread({self.store.key("events"): after}, 1000, block_ms)
+        for _, entries in answer or []:
+            yield from entries
+
+    def last_event(self) -> str:
+        with reachable():
+            last = self.store.redis.xrevrange(self.store.key("events"), count=1)
+        return str(last[0][0]) if last else "0"
+
+    # Moving
+
+    def join(self, launch: str, pool: str, macs: Sequence[str]) -> str:
+        """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC that is claimed already."""
+        return str(self.store.run("join", launch, pool, *macs))
+
+    def admit(self, launch: str, host: str, reservation: dict[str, Any], cap: int) -> str:
+        """Give a waiting launch its host and slot: the step to begin, or ``full`` or ``stale``."""
+        held = json.dumps(reservation)
+        return str(self.store.run("admit", launch, host, held, cap, self.times.resend))
+
+    def refuse(self, launch: str, outcome: str, error: dict[str, Any]) -> str:
+        """End a launch that waits: ``ended``, ``undo`` (something was made) or ``stale``."""
+        return str(self.store.run("refuse", launch, outcome, json.dumps(error)))
+
+    def cancel(self, launch: str, error: dict[str, Any]) -> str:
+        return str(self.store.run("cancel", launch, json.dumps(error)))
+
+    def wake(self, launch: str, ref: str = "") -> str:
+        """Make a parked launch ready: the step to begin, or '' where another was first."""
+        return str(self.store.run("wake", launch, ref, self.times.resend))
+
+    def note(self, launch: str, ref: str, note: str) -> str:
+        """Write down how something ended that a launch waits for: the step to begin, or ''."""
+        return str(self.store.run("note", launch, ref, note, self.times.resend))
+
+    def told(self, launch: str) -> None:
+        self.store.run("told", launch, self.times.keep)
+
+    def renew(self, fences: dict[str, str]) -> list[str]:
+        """Prolong the leases (launch to fence) of this process; the launches that were lost."""
+        flat = [part for pair in fences.items() for part in pair]
+        return list(self.store.run("renew", str(self.times.lease), *flat)) if flat else []
+
+    # Deciding
+
+    def due(self, limit: int = 500) -> list[str]:
+        """The launches that somebody must look at now."""
+        with reachable():
+            seconds, micros = self.store.redis.time()
+            key, now = self.store.key("due"), seconds * 1000 + micros // 1000
+            return list(self.store.redis.zrangebyscore(key, 0, now, start=0, num=limit))
+
+    def postpone(self, launch: str) -> bool:
+        """Whether it is the caller who looks at a due launch; the next look comes later."""
+        times = self.times
+        return bool(self.store.run("postpone", launch, times.resend, times.resend_most))
+
+    def waiting(self, pool: str, limit: int = 200) -> list[str]:
+        """The head of a pool's line: by priority, then by arrival."""
+        with reachable():
+            return list(self.store.redis.zrange(self.store.key("waiting", pool), 0, limit - 1))
+
+    def in_flight(self, pool: str) -> dict[str, dict[str, Any]]:
+        """The reservations of the launches in flight on a pool."""
+        with reachable():
+            held = self.store.redis.hgetall(self.store.key("inflight", pool))
+        return {launch: json.loads(reservation) for launch, reservation in held.items()}
+
+    def parked(self, pool: str) -> dict[str, str]:
+        """What is waited for on a pool: its ref to the launch that waits."""
+        with reachable():
+            return dict(self.store.redis.hgetall(self.store.key("parked", pool)))
+
+    def await_nudge(self, pool: str, seconds: float) -> None:
+        """Return when the pool's line may have moved, at the latest after so many seconds."""
+        with reachable():
+            self.store.redis.blpop([self.store.key("nudge", pool)], timeout=seconds)
+
+    def forget_expired(self) -> None:
+        """Drop from the lists by state what has ended and expired."""
+        with reachable():
+            seconds, _ = self.store.redis.time()
+            for state in states.ENDED:
+                oldest = seconds * 1000 - self.times.keep
+                self.store.redis.zremrangebyscore(self.store.key("state", state), 0, oldest)
+
+    # Roles
+
+    def take_role(self, role: str, holder: str, lease_ms: int) -> bool:
+        return bool(self.store.run("role", role, holder, lease_ms))
+
+    def leave_role(self, role: str, holder: str) -> None:
+        self.store.run("leave", role, holder)

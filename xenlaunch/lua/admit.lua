@@ -1,0 +1,14 @@
+-- host, reservation, cap, resend -> the step to begin | 'full' | 'stale'
+local r = get('state', 'pool', 'step')
+if r[1] ~= 'waiting' or not r[2] then return 'stale' end
+if not redis.call('ZSCORE', P .. 'waiting:' .. r[2], id) then return 'stale' end
+local slots = P .. 'inflight:' .. r[2]
+if redis.call('HLEN', slots) >= tonumber(ARGV[5]) then return 'full' end
+local t = now()
+move('running', t)
+redis.call('HSET', slots, id, ARGV[4])
+set('host', ARGV[3])
+redis.call('HSETNX', key, 'begun', t)
+look_at(t + ARGV[6])
+tell('state')
+return r[3]

@@ -1,0 +1,18 @@
+-- pool, mac ... -> 'ok' | 'stale' | the first MAC that another launch has claimed
+local r = get('state', 'pool', 'priority', 'submitted')
+if r[1] ~= 'waiting' or r[2] then return 'stale' end
+local claims = P .. 'macs:' .. ARGV[3]
+for i = 4, #ARGV do
+  local owner = redis.call('HGET', claims, ARGV[i])
+  if owner and owner ~= id then return ARGV[i] end
+end
+local macs = {}
+for i = 4, #ARGV do
+  redis.call('HSET', claims, ARGV[i], id)
+  macs[#macs + 1] = ARGV[i]
+end
+set('pool', ARGV[3], 'macs', table.concat(macs, ' '))
+redis.call('ZADD', P .. 'waiting:' .. ARGV[3], r[3] * 1e13 + r[4], id)
+redis.call('ZREM', P .. 'due', id)
+nudge(ARGV[3])
+return 'ok'

@@ -1,0 +1,112 @@
+-- What every script begins with. ARGV[1] is the prefix of all keys, ARGV[2] the launch's id.
+-- MOVES and PUBLIC are written in front of this text from xenlaunch/states.py.
+-- Every launch that is neither waiting in its pool's line nor ended and told stands in the sorted
+-- set `due`, scored with the moment (ms) at which somebody must look at it.
+local P = ARGV[1]
+local id = ARGV[2]
+local key = P .. 'launch:' .. id
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function get(...) return redis.call('HMGET', key, ...) end
+local function set(...) redis.call('HSET', key, ...) end
+local function look_at(ms) redis.call('ZADD', P .. 'due', ms, id) end
+
+local function tell(kind, what)
+  local r = get('state', 'step', 'batch', 'pool', 'name')
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', 50000, '*', 'launch', id, 'batch', r[3] or '',
+    'kind', kind, 'state', PUBLIC[r[1]], 'step', r[2] or '', 'pool', r[4] or '',
+    'name', r[5] or '', 'what', what or '')
+end
+
+-- Wakes the pool's dispatcher: one element is enough, however many reasons there are.
+local function nudge(pool)
+  local list = P .. 'nudge:' .. pool
+  if redis.call('LLEN', list) == 0 then
+    redis.call('RPUSH', list, 1)
+    redis.call('PEXPIRE', list, 60000)
+  end
+end
+
+local function release()
+  redis.call('HDEL', key, 'lease', 'lease_until', 'worker')
+end
+
+local function unpark()
+  local r = get('parked', 'pool')
+  if not r[1] then return end
+  local ref = cjson.decode(r[1]).ref
+  if ref ~= '' then redis.call('HDEL', P .. 'parked:' .. r[2], ref) end
+  redis.call('HDEL', key, 'parked')
+end
+
+-- Time that a step has taken, parked or not, is counted from its first claim.
+local function count_step(t)
+  local r = get('step', 'step_since')
+  if r[2] then
+    redis.call('HINCRBY', key, 'ms:' .. r[1], t - r[2])
+    redis.call('HDEL', key, 'step_since')
+  end
+end
+
+-- Slots and reservations go with the state: in this one place.
+local function move(to, t)
+  local r = get('state', 'pool', 'batch')
+  local from = r[1]
+  if not MOVES[from .. '>' .. to] then error('ILLEGAL ' .. from .. ' ' .. to) end
+  set('state', to)
+  local before, after = PUBLIC[from], PUBLIC[to]
+  if before ~= after then
+    redis.call('ZREM', P .. 'state:' .. before, id)
+    redis.call('ZADD', P .. 'state:' .. after, t, id)
+    if r[3] and r[3] ~= '' then
+      redis.call('HINCRBY', P .. 'batch:' .. r[3], before, -1)
+      redis.call('HINCRBY', P .. 'batch:' .. r[3], after, 1)
+    end
+  end
+  if r[2] then
+    if to == 'waiting' or ENDED[to] then
+      redis.call('HDEL', P .. 'inflight:' .. r[2], id)
+      nudge(r[2])
+    end
+    if from == 'waiting' then redis.call('ZREM', P .. 'waiting:' .. r[2], id) end
+  end
+end
+
+local function free_macs()
+  local r = get('pool', 'macs')
+  if not (r[1] and r[2]) then return end
+  for mac in string.gmatch(r[2], '%S+') do
+    if redis.call('HGET', P .. 'macs:' .. r[1], mac) == id then
+      redis.call('HDEL', P .. 'macs:' .. r[1], mac)
+    end
+  end
+end
+
+-- The launch is over. It stays due until its result has been told (`told`).
+local function finish_launch(state, t)
+  count_step(t)
+  unpark()
+  release()
+  move(state, t)
+  free_macs()
+  set('ended', t)
+  look_at(t + 1000)
+  tell('state')
+end
+
+-- Whoever asked for the end is named in it: a launch that was cancelled ends cancelled.
+local function begin_undo(outcome, failure, t)
+  local asked = redis.call('HGET', key, 'cancel')
+  if asked then outcome, failure = 'cancelled', asked end
+  count_step(t)
+  unpark()
+  release()
+  move('undoing', t)
+  set('step', 'undo', 'outcome', outcome, 'error', failure)
+  look_at(t)
+  tell('state')
+end

@@ -1,0 +1,13 @@
+-- The result lies where upstream looks for it. keep (ms)
+local r = get('ended', 'batch')
+if not r[1] then return 0 end
+redis.call('ZREM', P .. 'due', id)
+for _, part in ipairs({ '', ':calls', ':notes', ':made' }) do
+  redis.call('PEXPIRE', key .. part, ARGV[3])
+end
+if r[2] and r[2] ~= '' then
+  for _, part in ipairs({ '', ':launches' }) do
+    redis.call('PEXPIRE', P .. 'batch:' .. r[2] .. part, ARGV[3])
+  end
+end
+return 1

@@ -1,0 +1,261 @@
+"""What is asked for (`LaunchRequest`), what a launch is on its way (`Launch`), and what came of it."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from xenlaunch.errors import BadRequest
+from xenlaunch.fields import Label, Mac, Name, Size, explain
+
+MAX_BATCH = 10_000
+"""The most launches that one batch may ask for."""
+
+OnCrash = Literal[
+    "destroy",
+    "restart",
+    "preserve",
+    "coredump_and_destroy",
+    "coredump_and_restart",
+    "rename_restart",
+]
+
+
+class Frozen(BaseModel):
+    """A value: it never changes, and it knows no fields but its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def but(self, **changes: Any) -> Self:
+        """The same value with these fields changed."""
+        return self.model_copy(update=changes)
+
+
+class NewDisk(Frozen):
+    """A disk made for this launch, and destroyed with it when the launch is undone."""
+
+    new: Size
+    sr: Label | None = None
+    role: Literal["data", "swap", "root"] = "data"
+    mode: Literal["RW", "RO"] = "RW"
+    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+
+
+class ExistingDisk(Frozen):
+    """A disk that is there already, by uuid: attached, never destroyed."""
+
+    vdi: Label
+    role: Literal["data", "swap", "root"] = "data"
+    mode: Literal["RW", "RO"] = "RW"
+    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+
+
+class Iso(Frozen):
+    """A CD drive with an image in it, by the image's name or uuid."""
+
+    iso: Label
+    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+
+
+class Cd(Frozen):
+    """An empty CD drive."""
+
+    cd: Literal["empty"]
+    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+
+
+_KIND_OF_DISK = {"new": "NewDisk", "vdi": "ExistingDisk", "iso": "Iso", "cd": "Cd"}
+
+
+def _kind_of_disk(value: object) -> str | None:
+    keys = value if isinstance(value, Mapping) else type(value).model_fields if _is(value) else ()
+    return next((kind for key, kind in _KIND_OF_DISK.items() if key in keys), None)
+
+
+def _is(value: object) -> bool:
+    return isinstance(value, Frozen)
+
+
+Disk = Annotated[
+    Annotated[NewDisk, Tag("NewDisk")]
+    | Annotated[ExistingDisk, Tag("ExistingDisk")]
+    | Annotated[Iso, Tag("Iso")]
+    | Annotated[Cd, Tag("Cd")],
+    Discriminator(_kind_of_disk),
+]
+
+
+class Nic(Frozen):
+    """One network interface on a network that exists, by its name or uuid."""
+
+    network: Label
+    mac: Mac | None = None
+    mtu: Annotated[StrictInt, Field(ge=68, le=65535)] | None = None
+
+
+class LaunchRequest(Frozen):
+    """One VM that somebody wants. What is left out is as the template has it."""
+
+    name: Name
+    template: Label
+    pool: Label | None = None
+    vcpus: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
+    memory: Size | None = None
+    cpu_speed: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
+    limit_cpu_use: StrictBool = False
+    pv_args: Annotated[StrictStr, Field(max_length=4096)] | None = None
+    after_crash: OnCrash = "destroy"
+    after_shutdown: Literal["destroy", "restart"] = "destroy"
+    disks: Annotated[tuple[Disk, ...], Field(max_length=64)] = ()
+    nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None
+    host: Label | None = None
+    wait_for: Literal["running", "address"] = "running"
+    wait_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] = 300
+    on_failure: Literal["destroy", "keep"] = "destroy"
+    priority: Annotated[StrictInt, Field(ge=0, le=9)] = 5
+    owner: Label | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.limit_cpu_use and self.cpu_speed is None:
+            raise PydanticCustomError("request", "has limit_cpu_use, but no cpu_speed to limit to")
+        devices = [disk.device for disk in self.disks if disk.device is not None]
+        if len(devices) != len(set(devices)):
+            raise PydanticCustomError("request", "gives two disks the same device")
+        macs = [nic.mac for nic in self.nics or () if nic.mac]
+        if len(macs) != len(set(macs)):
+            raise PydanticCustomError("request", "gives two NICs the same MAC address")
+        return self
+
+    @classmethod
+    def parse(cls, fields: object) -> Self:
+        """A request from plain data (a mapping, as YAML or JSON give it).
+
+        Raises `BadRequest` with one sentence that names each field that is wrong.
+        """
+        if not isinstance(fields, Mapping):
+            kind = {list: "a list", str: "text", type(None): "empty"}.get(
+                type(fields), "no mapping"
+            )
+            raise BadRequest(
+                f"A request is a mapping of fields such as name and template; this is {kind}."
+            )
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as invalid:
+            findings = "; ".join(explain(error) for error in invalid.errors(include_url=False))
+            raise BadRequest(f"{findings}.") from None
+
+    def canonical(self) -> str:
+        """The request as JSON without its defaults: equal for equal requests."""
+        return self.model_dump_json(exclude_defaults=True)
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class Host(Frozen):
+    """The host that a launch was given: its ref, uuid and name."""
+
+    ref: str
+    uuid: str
+    name: str
+
+
+class Template(Frozen):
+    """The template that a launch was given, pinned by `connect`."""
+
+    ref: str
+    uuid: str
+    name: str
+    is_template: bool = True
+    vbds: tuple[str, ...] = ()
+    vifs: tuple[str, ...] = ()
+    pv: bool = False
+
+
+class Launch(Frozen):
+    """A launch as a step sees it: what was asked for, and what the steps before have learnt."""
+
+    id: str
+    deployment: str
+    pool: str
+    request: LaunchRequest
+    attempt: int = 1
+    host: Host | None = None
+    template: Template | None = None
+    vm: str = ""
+    vm_uuid: str = ""
+    disks: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    note: str = ""
+
+
+class LaunchResult(Frozen):
+    """What a launch that succeeded has brought up."""
+
+    id: str
+    name: str
+    pool: str
+    vm_uuid: str
+    host: str
+    macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    note: str = ""
+    seconds: dict[str, float] = {}
+
+
+class LaunchError(Frozen):
+    """Why a launch ended without a VM: the pool's code and parameters, and a sentence."""
+
+    code: str
+    params: tuple[str, ...] = ()
+    message: str
+
+
+class Leftover(Frozen):
+    """Something that an undo could not remove, and what to do about it."""
+
+    cls: str
+    uuid: str
+    advice: str
+
+
+class LaunchStatus(Frozen):
+    """Where a launch is. Its JSON is the one that the command line prints; times are UTC."""
+
+    id: str
+    name: str
+    state: str
+    step: str | None = None
+    pool: str | None = None
+    host: str | None = None
+    vm_uuid: str | None = None
+    addresses: tuple[str, ...] = ()
+    error: LaunchError | None = None
+    batch: str | None = None
+    submitted: datetime
+    ended: datetime | None = None
+    doing: str = Field(default="", exclude=True)
+    macs: tuple[str, ...] = Field(default=(), exclude=True)
+    leftovers: tuple[Leftover, ...] = Field(default=(), exclude=True)
+    seconds: dict[str, float] = Field(default={}, exclude=True)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.ended is not None
