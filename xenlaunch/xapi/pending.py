@@ -7,12 +7,11 @@ whose worker died is found again and waited for, not asked for twice. XAPI forge
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from xml.sax.saxutils import unescape
 
-from xenlaunch.errors import OutcomeUnknown
 from xenlaunch.names import OTHER_CONFIG_MARK
 from xenlaunch.xapi.refusals import refusal, showable
 from xenlaunch.xapi.session import Session

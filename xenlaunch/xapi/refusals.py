@@ -54,7 +54,8 @@ BUSY: Final = STORAGE_BUSY | {
     "SM_PLUGIN_COMMUNICATION_FAILURE": "The storage plug-in {0} does not answer.",
     "TLS_CONNECTION_FAILED": "The pool could not open an encrypted line to {0}:{1}.",
     "POOL_UNREACHABLE": "The pool {0} cannot be reached at {1}: {2}.",
-    "POOL_BUSY_HERE": "This process has {1} calls to the pool {0} under way, and lets no more wait.",
+    "POOL_BUSY_HERE": "This process has {1} calls to the pool {0} under way: no more at a time.",
+    "UNSENT": "{0} was not reached: {1}.",
 }
 
 PLACE: Final = {

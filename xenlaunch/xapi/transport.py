@@ -1,4 +1,4 @@
-"""One JSON-RPC call over HTTP, and the truth about whether it was sent. The only file with HTTP in it.
+"""One JSON-RPC call over HTTP, and the truth about whether it was sent. Only here is HTTP spoken.
 
 A call that fails on the way is one of two things, and a caller must not take one for the other:
 
@@ -39,7 +39,7 @@ from urllib3.exceptions import (
 )
 
 from xenlaunch.errors import BadSettings, Busy, PoolError
-from xenlaunch.xapi.refusals import refusal
+from xenlaunch.xapi.refusals import refusal, sentence
 
 MOST_BYTES: Final = 300 * 1024
 """XAPI reads no request longer than this."""
@@ -65,7 +65,8 @@ class Unsent(Busy):
 
     def __init__(self, address: str, why: str, *, call: str = "") -> None:
         self.address, self.why = address, why
-        super().__init__("UNSENT", [address, why], f"{address} was not reached: {why}.", call=call)
+        params = [address, why]
+        super().__init__("UNSENT", params, sentence("UNSENT", params), call=call)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,12 @@ class Address:
 
     def at(self, host: str) -> "Address":
         """The same way in at another host: XAPI names a master by its bare address."""
-        return Address(self.scheme, host.strip("[]"), self.port)
+        bare = host.strip("[]")
+        port = self.port
+        if bare.count(":") == 1:  # a port, which the real one never names; IPv6 has more colons
+            bare, _, digits = bare.partition(":")
+            port = int(digits) if digits.isdecimal() else port
+        return Address.parse(str(Address(self.scheme, bare, port)))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -351,9 +357,7 @@ def _result(address: str, method: str, number: int, content: bytes, hide: Sequen
     if error is None and "result" in answer:
         return answer["result"]
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
-        raise refusal(
-            method, "ANSWER_UNREADABLE", [method, address, "its error is none of XAPI's"]
-        )
+        raise refusal(method, "ANSWER_UNREADABLE", [method, address, "its error is none of XAPI's"])
     told = error.get("data")
     params = [str(param) for param in told] if isinstance(told, list) else []
     raise refusal(method, error["message"], [_without(param, hide) for param in params])
