@@ -1,0 +1,139 @@
+"""The second step: a VM cloned from the template, and made what was asked for."""
+
+from typing import Any
+
+from xenlaunch import names
+from xenlaunch.errors import Refused
+from xenlaunch.model import Launch
+from xenlaunch.xapi.pool import NULL, Pool
+
+from tasks import lookup
+from tasks.cpu import vcpu_params
+
+SECONDS = 3600
+
+
+def clone(launch: Launch, pool: Pool) -> Launch:
+    """Clone the template under the working name, then set memory, CPUs and what to do when."""
+    assert launch.template is not None  # noqa: S101  connect has pinned it
+    vm = pool.run(
+        "clone",
+        "VM.clone",
+        launch.template.ref,
+        working_name(launch),
+        what="the clone",
+        seconds=SECONDS,
+        makes="VM",
+        find=lambda: whole_clone(launch, pool),
+    )
+    record = pool.read("VM.get_record", vm)
+    pool.know("VM", vm, record["uuid"])
+    own(launch, pool, vm, record)
+    shape(launch, pool, vm, record)
+    return launch.but(vm=vm, vm_uuid=record["uuid"])
+
+
+def working_name(launch: Launch) -> str:
+    return names.working_name(launch.deployment, launch.id, launch.attempt)
+
+
+def whole_clone(launch: Launch, pool: Pool) -> str | None:
+    """A clone that was made though nobody heard of it. What is not whole is left to be undone.
+
+    XAPI clones the disks one by one, then makes the VM, then its VBDs, then its VIFs; so a VM of
+    our name counts only when it has all of the template's and nothing works on it any more.
+    """
+    assert launch.template is not None  # noqa: S101  connect has pinned it
+    for vm in pool.read("VM.get_by_name_label", working_name(launch)):
+        record = pool.read("VM.get_record", vm)
+        pool.know("VM", vm, record["uuid"])
+        parts = (len(record["VBDs"]), len(record["VIFs"]))
+        if parts == (launch.template.vbds, launch.template.vifs) and not record["current_operations"]:
+            return str(vm)
+        raise Refused(
+            "CLONE_INCOMPLETE",
+            [record["uuid"]],
+            "The pool was interrupted while it cloned the template. Launch it again.",
+        )
+    return None
+
+
+def own(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
+    """Mark the VM as this launch's, and make it a VM."""
+    mark = pool.mark(record["uuid"])
+    marked = record["other_config"].get(names.OTHER_CONFIG_MARK) == mark
+    pool.do(
+        "mark",
+        *("VM.add_to_other_config", vm, names.OTHER_CONFIG_MARK, mark),
+        find=lambda: "" if marked else None,
+    )
+    if "disks" in record["other_config"]:
+        pool.do("disks", "VM.remove_from_other_config", vm, "disks")
+    if record["is_a_template"]:
+        pool.do("provision", "VM.provision", vm)
+
+
+def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
+    """Set what the request asks for and the clone has not yet."""
+    request = launch.request
+    if request.host is not None:
+        host, _ = lookup.one("host", pool.records.all("host"), request.host)
+        if record["affinity"] != host:
+            pool.do("affinity", "VM.set_affinity", vm, host)
+    if request.memory is not None:
+        # One call, not four: each of four would be checked against the other three.
+        pool.do("memory", "VM.set_memory_limits", vm, *([request.memory] * 4))
+    cpus(launch, pool, vm, record)
+    for field, wanted in (
+        ("actions_after_crash", request.after_crash),
+        ("actions_after_shutdown", request.after_shutdown),
+    ):
+        if record[field] != wanted:
+            pool.do(field, f"VM.set_{field}", vm, wanted)
+    if lookup.is_pv(record):
+        boot_paravirtualised(launch, pool, vm, record)
+
+
+def cpus(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
+    """XAPI wants 1 <= at start-up <= max after every call, so the order depends on the way."""
+    request = launch.request
+    count = request.vcpus or int(record["VCPUs_at_startup"])
+    changes = {"VCPUs_max": int(record["VCPUs_max"])}
+    changes["VCPUs_at_startup"] = int(record["VCPUs_at_startup"])
+    order = list(changes) if count > changes["VCPUs_max"] else list(reversed(changes))
+    if request.vcpus is not None:
+        for field in order:
+            if changes[field] != count:
+                pool.do(field, f"VM.set_{field}", vm, count)
+    if request.cpu_speed is not None:
+        speed = host_speed(launch, pool)
+        params = vcpu_params(request.cpu_speed, speed, count, limited=request.limit_cpu_use)
+        pool.do("VCPUs_params", "VM.set_VCPUs_params", vm, {**record["VCPUs_params"], **params})
+
+
+def host_speed(launch: Launch, pool: Pool) -> int:
+    """The MHz of the chosen host's first CPU, which is the one that the formulas mean."""
+    assert launch.host is not None  # noqa: S101  a launch is begun with a host
+    cpus = [
+        row for row in pool.records.all("host_cpu").values() if row["host"] == launch.host.ref
+    ]
+    if not cpus:
+        raise Refused(
+            "HOST_SPEED_UNKNOWN",
+            [launch.host.uuid],
+            f"The pool does not say how fast {launch.host.name!r} is, so cpu_speed means nothing.",
+        )
+    return int(min(cpus, key=lambda row: int(row["number"]))["speed"])
+
+
+def boot_paravirtualised(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
+    if launch.request.pv_args is not None:
+        pool.do("PV_args", "VM.set_PV_args", vm, launch.request.pv_args)
+    if not record["PV_bootloader"] and not record["PV_kernel"]:
+        pool.do("PV_bootloader", "VM.set_PV_bootloader", vm, "pygrub")
+
+
+def own_disks(pool: Pool, vm: str) -> dict[str, Any]:
+    """The VBDs of a VM that hold a disk, by ref."""
+    rows: dict[str, Any] = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"')
+    return {ref: row for ref, row in rows.items() if row["type"] == "Disk" and row["VDI"] != NULL}

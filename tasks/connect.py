@@ -1,0 +1,83 @@
+"""The first step: reach the pool, and check that all that the request names is there."""
+
+from xenlaunch.errors import Refused
+from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Template
+from xenlaunch.xapi.pool import NULL, Pool
+
+from tasks import lookup
+
+
+def connect(launch: Launch, pool: Pool) -> Launch:
+    """Pin the template, disks and networks that the launch will use. Nothing is made."""
+    request = launch.request
+    pool.records.ready()
+    ref, row = lookup.template(pool, request.template)
+    chosen = Template(
+        ref=ref,
+        uuid=row["uuid"],
+        name=row["name_label"],
+        vbds=len(row["VBDs"]),
+        vifs=len(row["VIFs"]),
+        pv=lookup.is_pv(row),
+    )
+    check_boot(request, chosen)
+    check_macs(request, pool)
+    if request.host is not None:
+        lookup.one("host", pool.records.all("host"), request.host)
+    return launch.but(
+        template=chosen,
+        sources=tuple(source(disk, pool) for disk in request.disks),
+        networks=networks(request, pool),
+    )
+
+
+def check_boot(request: LaunchRequest, template: Template) -> None:
+    if request.pv_args is not None and not template.pv:
+        raise Refused(
+            "PV_ARGS_ON_HVM",
+            [template.name],
+            f"The template {template.name!r} boots as HVM, where pv_args have no meaning.",
+        )
+
+
+def check_macs(request: LaunchRequest, pool: lookup.Reader) -> None:
+    """A MAC that is given must be unused: XAPI itself would take it twice."""
+    given = [nic.mac for nic in request.nics or () if nic.mac]
+    for mac, holder in sorted(lookup.mac_holders(pool.records, given).items()):
+        raise Refused("MAC_IN_USE", [mac], f"The MAC address {mac} is in use by {holder!r}.")
+
+
+def source(disk: Disk, pool: lookup.Reader) -> str:
+    """The ref of the VDI to attach, or of the SR on which it is to be made."""
+    match disk:
+        case NewDisk(sr=sr, new=size):
+            ref, row = lookup.storage(pool.records, sr)
+            _check_room(pool, ref, row, size)
+            return ref
+        case ExistingDisk(vdi=uuid, mode=mode):
+            ref, row = lookup.disk(pool, uuid)
+            if mode == "RW" and row["read_only"]:
+                raise Refused(
+                    "VDI_READONLY", [uuid], f"The disk {uuid} is read-only: attach it with mode RO."
+                )
+            return ref
+        case Iso(iso=name):
+            return lookup.iso(pool, name)
+        case Cd():
+            return NULL
+
+
+def _check_room(pool: lookup.Reader, sr: str, row: lookup.Row, size: int) -> None:
+    free = lookup.room(pool.records, sr)
+    if free < size and row["type"] not in ("udev",):
+        raise Refused(
+            "SR_FULL",
+            [str(size), str(free)],
+            f"The storage repository {row['name_label']!r} has {free >> 20} MiB free, "
+            f"the new disk wants {size >> 20} MiB.",
+        )
+
+
+def networks(request: LaunchRequest, pool: lookup.Reader) -> tuple[str, ...]:
+    rows = pool.records.all("network")
+    return tuple(lookup.one("network", rows, nic.network)[0] for nic in request.nics or ())

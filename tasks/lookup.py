@@ -1,0 +1,199 @@
+"""Finding what a request names in a pool: one object, or a refusal that says what to do.
+
+Nothing here changes anything. Whoever names an object gives its name or its uuid; a name that fits
+several is refused with their uuids. The exception is a template with copies on several storage
+repositories: one name and one shape is one template.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from xenlaunch.errors import Refused
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Row]
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Reader(Protocol):
+    """What a look-up needs of a pool: its records, and questions that change nothing."""
+
+    @property
+    def records(self) -> "Cache": ...
+
+    def read(self, method: str, *params: Any) -> Any: ...
+
+
+class Cache(Protocol):
+    def get(self, cls: str, ref: str) -> Row | None: ...
+
+    def all(self, cls: str) -> Rows: ...
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One template on one storage repository (``sr`` is '' where it has no disks)."""
+
+    ref: str
+    record: Row
+    sr: str
+    shape: tuple[Any, ...]
+
+
+def named(rows: Rows, wanted: str) -> list[tuple[str, Row]]:
+    """The rows of that uuid or, where none is, of that name."""
+    found = [(ref, row) for ref, row in rows.items() if row["uuid"] == wanted.lower()]
+    return found or [(ref, row) for ref, row in rows.items() if row["name_label"] == wanted]
+
+
+def one(cls: str, rows: Rows, wanted: str) -> tuple[str, Row]:
+    """The one row of that name or uuid.
+
+    Raises `Refused` with ``<CLASS>_NOT_FOUND`` or ``<CLASS>_AMBIGUOUS``.
+    """
+    found = named(rows, wanted)
+    if not found:
+        raise Refused(
+            f"{cls.upper()}_NOT_FOUND", [wanted], f"The pool has no {_word(cls)} {wanted!r}."
+        )
+    if len(found) > 1:
+        raise ambiguous(cls, wanted, (row["uuid"] for _, row in found))
+    return found[0]
+
+
+def ambiguous(cls: str, wanted: str, uuids: Iterable[str]) -> Refused:
+    listed = sorted(uuids)
+    return Refused(
+        f"{cls.upper()}_AMBIGUOUS",
+        [wanted, *listed],
+        f"The pool has {len(listed)} of the {_word(cls)} name {wanted!r}; "
+        f"give the uuid of the one you mean: {', '.join(listed)}.",
+    )
+
+
+def template(reader: Reader, wanted: str) -> tuple[str, Row]:
+    """The template of that name or uuid; of several copies the one whose SR has most room."""
+    rows = reader.records.all("vm")
+    templates = {ref: row for ref, row in rows.items() if is_template(row)}
+    found = named(templates, wanted)
+    if not found:
+        raise _no_template(rows, templates, wanted)
+    if len(found) == 1:
+        return found[0]
+    copies = [copy_of(reader, ref, row) for ref, row in found]
+    places = {copy.sr for copy in copies}
+    if len({copy.shape for copy in copies}) > 1 or len(places) < len(copies) or "" in places:
+        raise ambiguous("template", wanted, (row["uuid"] for _, row in found))
+    best = max(copies, key=lambda copy: (room(reader.records, copy.sr), copy.record["uuid"]))
+    return best.ref, best.record
+
+
+def is_template(row: Row) -> bool:
+    return bool(row["is_a_template"]) and not row["is_a_snapshot"]
+
+
+def _no_template(rows: Rows, templates: Rows, wanted: str) -> Refused:
+    if named(rows, wanted):
+        return Refused(
+            "TEMPLATE_NOT_FOUND", [wanted], f"{wanted!r} is a VM or a snapshot, not a template."
+        )
+    known = sorted({row["name_label"] for row in templates.values()})
+    near = [name for name in known if wanted.lower() in name.lower() or name.lower() in wanted]
+    shown = ", ".join(repr(name) for name in (near or known)[:8])
+    return Refused(
+        "TEMPLATE_NOT_FOUND",
+        [wanted],
+        f"The pool has no template {wanted!r}; it has, among others: {shown or 'none at all'}.",
+    )
+
+
+def copy_of(reader: Reader, ref: str, row: Row) -> Copy:
+    """A template with the SR that its disks lie on, and what must be alike in its copies."""
+    disks: list[tuple[Any, ...]] = []
+    places: set[str] = set()
+    for vbd in row["VBDs"]:
+        drive = reader.records.get("vbd", vbd) or reader.read("VBD.get_record", vbd)
+        if drive["type"] != "Disk":
+            continue
+        disk = reader.read("VDI.get_record", drive["VDI"])
+        places.add(str(disk["SR"]))
+        disks.append((drive["userdevice"], int(disk["virtual_size"])))
+    shape = (
+        *(row[field] for field in ("memory_static_max", "VCPUs_max", "VCPUs_at_startup")),
+        *(row[field] for field in ("HVM_boot_policy", "PV_bootloader")),
+        tuple(sorted(disks)),
+    )
+    return Copy(ref, row, places.pop() if len(places) == 1 else "", shape)
+
+
+def room(records: Cache, sr: str) -> int:
+    """The bytes that are free on a storage repository."""
+    row = records.get("sr", sr)
+    return int(row["physical_size"]) - int(row["physical_utilisation"]) if row else 0
+
+
+def storage(records: Cache, wanted: str | None) -> tuple[str, Row]:
+    """The SR of that name or uuid, or the pool's default one."""
+    rows = {ref: row for ref, row in records.all("sr").items() if row["content_type"] != "iso"}
+    if wanted is not None:
+        return one("sr", rows, wanted)
+    default = next(iter(records.all("pool").values()))["default_SR"]
+    if default not in rows:
+        raise Refused(
+            "SR_NOT_FOUND",
+            [],
+            "The pool has no default storage repository: say which one, with sr, for each new disk.",
+        )
+    return default, rows[default]
+
+
+def disk(reader: Reader, uuid: str) -> tuple[str, Row]:
+    """The disk of that uuid."""
+    try:
+        ref = str(reader.read("VDI.get_by_uuid", uuid))
+    except Refused as refused:
+        if refused.code != "UUID_INVALID":
+            raise
+        raise Refused("VDI_NOT_FOUND", [uuid], f"The pool has no disk with uuid {uuid!r}.") from None
+    return ref, reader.read("VDI.get_record", ref)
+
+
+def iso(reader: Reader, wanted: str) -> str:
+    """The CD image of that name or uuid, on one of the pool's ISO libraries."""
+    if _UUID.fullmatch(wanted):
+        return disk(reader, wanted)[0]
+    libraries = {
+        ref for ref, row in reader.records.all("sr").items() if row["content_type"] == "iso"
+    }
+    rows = {str(ref): reader.read("VDI.get_record", ref) for ref in _labelled(reader, wanted)}
+    return one("iso", {ref: row for ref, row in rows.items() if row["SR"] in libraries}, wanted)[0]
+
+
+def _labelled(reader: Reader, wanted: str) -> list[str]:
+    return list(reader.read("VDI.get_by_name_label", wanted))
+
+
+def mac_holders(records: Cache, macs: Iterable[str]) -> dict[str, str]:
+    """Of these MACs those that a VIF of the pool has, each with the name of its VM."""
+    wanted = set(macs)
+    found = {}
+    for row in records.all("vif").values() if wanted else ():
+        mac = str(row["MAC"]).lower()
+        if mac in wanted:
+            holder = records.get("vm", row["VM"])
+            found[mac] = str(holder["name_label"]) if holder else "a VM"
+    return found
+
+
+def is_pv(row: Row) -> bool:
+    """Whether the VM boots paravirtualised, by its record and not by its name."""
+    if row.get("domain_type") in ("hvm", "pvh"):
+        return False
+    return row["HVM_boot_policy"] == ""
+
+
+def _word(cls: str) -> str:
+    return {"sr": "storage repository", "iso": "CD image"}.get(cls, cls)
