@@ -61,11 +61,14 @@ storm: .venv-dev/installed ## the long test: everything is killed again and agai
 	@STORM=1 FULL=$(FULL) $(DEV) -m pytest tests/storm $(PYTEST_ARGS)
 
 .PHONY: conformance
-conformance: .venv-dev/installed ## hold the simulator against recorded pools: REFERENCE=path
-	@test -n "$(REFERENCE)" || { echo "say where the reference is: make conformance REFERENCE=path" >&2; exit 1; }
-	@test -d "$(REFERENCE)" || { echo "there is no reference at $(REFERENCE)" >&2; exit 1; }
+conformance: .reference .venv-dev/installed ## hold the simulator against recorded pools: REFERENCE=path
 	@test -d tests/conformance || { echo "there is no conformance test yet" >&2; exit 1; }
 	@REFERENCE="$(abspath $(REFERENCE))" FULL=$(FULL) $(DEV) -m pytest tests/conformance $(PYTEST_ARGS)
+
+.PHONY: .reference
+.reference:
+	@test -n "$(REFERENCE)" || { echo "say where the reference is: make conformance REFERENCE=path" >&2; exit 1; }
+	@test -d "$(REFERENCE)" || { echo "there is no reference at $(REFERENCE)" >&2; exit 1; }
 
 .PHONY: lock
 lock: .venv-dev/installed ## write the locks anew from pyproject.toml and requirements/*.in; LOCK_ARGS=--upgrade

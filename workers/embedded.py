@@ -48,16 +48,25 @@ def free_port() -> int:
 
 
 class EmbeddedServer:
-    """One server on loopback; stopped and started again it has the same port and the same data."""
+    """One server on loopback; stopped and started again it has the same port and the same data.
 
-    def __init__(self, data_dir: Path, port: int = 0, appendfsync: str = "always") -> None:
+    Another server's ``binary`` may be given, which is how the tests run over Redis itself.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int = 0,
+        appendfsync: str = "always",
+        binary: Path | None = None,
+    ) -> None:
         self.data_dir = data_dir.resolve()
         self.port = port
         self.appendfsync = appendfsync
         self._port_is_ours = port == 0
         self._child = Child(
             "the embedded Redis-compatible server",
-            [get_binary_path(), self.data_dir / "server.conf"],
+            [binary or get_binary_path(), self.data_dir / "server.conf"],
             log_path=self.data_dir / "server.log",
             ready=self._answers,
         )

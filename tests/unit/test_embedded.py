@@ -45,3 +45,8 @@ def test_stop_is_quick_and_may_be_said_twice(tmp_path: Path) -> None:
     server.stop()
 
     assert not server.running
+
+
+def test_each_kind_of_server_is_put_on_disk_at_once(any_redis_url: str) -> None:
+    with redis.Redis.from_url(any_redis_url, decode_responses=True) as client:
+        assert client.config_get("appendonly", "save") == {"appendonly": "yes", "save": ""}
