@@ -74,13 +74,16 @@ class Members:
 
     def _named(self, elsewhere: Redirected, by: str, tried: set[str]) -> str | None:
         """The address of the master that was named, unless it has been tried already."""
+        way_in = Address.parse(by)
         try:
-            named = Address.parse(by).at(elsewhere.params[0] if elsewhere.params else "")
+            named = way_in.at(elsewhere.params[0] if elsewhere.params else "")
         except BadSettings:
             return None
-        known = [address for address in self.addresses if Address.parse(address).host == named.host]
-        untried = [address for address in known or [str(named)] if address not in tried]
-        return untried[0] if untried else None
+        candidates = [str(named)]
+        if named.port == way_in.port:  # the host alone was named, as XAPI does
+            known = [own for own in self.addresses if Address.parse(own).host == named.host]
+            candidates = [*known, str(named)]
+        return next((address for address in candidates if address not in tried), None)
 
     def unreachable(self, method: str, lost: Sequence[PoolError]) -> PoolError:
         """What to say when no member would do it; the member's own words if it had some."""
