@@ -1,0 +1,270 @@
+"""The command line: ``xenlaunch launch|status|watch|cancel|list|plan|pools``.
+
+Exit codes: 0 done; 1 a launch did not succeed, or it is too late; 2 bad input or an unknown ID;
+3 Redis could not be reached, or no worker answered; 130 stopped by Ctrl-C.
+What programs read goes to stdout, progress and errors go to stderr.
+"""
+
+import json
+import os
+import sys
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, TextIO
+
+import click
+from redis import RedisError
+from rich.console import RenderableType
+
+from xenlaunch import show, states
+from xenlaunch.batches import name_of, parse_pattern
+from xenlaunch.client import LaunchClient
+from xenlaunch.errors import (
+    BadRequest,
+    BadSettings,
+    LaunchEnded,
+    StillRunning,
+    TokenReused,
+    TooLate,
+    UnknownLaunch,
+    XenlaunchError,
+)
+from xenlaunch.model import LaunchRequest, LaunchStatus
+from xenlaunch.progress import Progress, conclude, last_line
+from xenlaunch.request_file import read_request
+
+DONE: Final = 0
+NOT_SUCCEEDED: Final = 1
+BAD_INPUT: Final = 2
+NO_ANSWER: Final = 3
+INTERRUPTED: Final = 130
+
+URL: Final = "XENLAUNCH_REDIS_URL"
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_file = click.argument("file", type=click.File(encoding="utf-8"))
+_pool = click.option("--pool", metavar="P", help="Launch on this pool, whatever the file says.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Launch VMs on XenServer and XCP-ng pools.
+
+    An ID is that of a launch or of a batch. Redis is found by XENLAUNCH_REDIS_URL.
+    """
+
+
+@cli.command()
+@_file
+@click.option("--count", type=int, metavar="N", help="Launch a batch of so many VMs.")
+@click.option("--name", metavar="PATTERN", help="The VM's name; in a batch like 'web-{:03}'.")
+@_pool
+@click.option("--token", metavar="T", help="The same token again finds the same launch.")
+@click.option("--wait", is_flag=True, help="Wait until all have ended, and show how it goes.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so long.")
+@_json
+def launch(
+    file: TextIO,
+    *,
+    count: int | None,
+    name: str | None,
+    pool: str | None,
+    token: str | None,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """Launch what FILE asks for ('-': standard input)."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout says how long to wait: it goes with --wait.")
+    first_name = None if name is None else name_of(parse_pattern(name), 1)
+    request = read_request(file, file.name, {"name": first_name, "pool": pool})
+    token = token or str(uuid.uuid4())
+    with _client() as client:
+        try:
+            batch, launches = _submit(client, request, count, name, token)
+        except KeyboardInterrupt:
+            _complain(f"Stopped while submitting: --token {token} finds what was accepted.")
+            return INTERRUPTED
+        _say_accepted(batch, launches, request.name, as_json=as_json)
+        return _wait(client, batch or launches[0], len(launches), timeout) if wait else DONE
+
+
+@cli.command()
+@click.argument("id_", metavar="ID")
+@_json
+def status(id_: str, *, as_json: bool) -> int:
+    """Say where a launch or a batch is."""
+    with _client() as client:
+        statuses = client.statuses(id_)
+    if as_json:
+        click.echo(show.as_json(statuses))
+    elif len(statuses) == 1 and statuses[0].id == id_:
+        click.echo(show.launch_text(statuses[0]))
+    else:
+        click.echo(show.batch_text(id_, statuses))
+    return DONE
+
+
+@cli.command()
+@click.argument("id_", metavar="ID")
+def watch(id_: str) -> int:
+    """Follow a launch or a batch until it has ended."""
+    with _client() as client:
+        return _wait(client, id_, len(client.statuses(id_)), None)
+
+
+@cli.command()
+@click.argument("id_", metavar="ID")
+def cancel(id_: str) -> int:
+    """Have a launch, or all of a batch, undone."""
+    with _client() as client:
+        statuses = client.cancel(id_)
+    if len(statuses) == 1 and statuses[0].id == id_:
+        click.echo(f"{id_}: {_cancelling(statuses[0])}")
+    else:
+        click.echo(show.batch_text(id_, statuses))
+    return DONE
+
+
+@cli.command(name="list")
+@click.option("--state", type=click.Choice(states.PUBLIC), help="Only those in this state.")
+@click.option("--batch", metavar="ID", help="Only those of this batch.")
+@_json
+def list_(*, state: str | None, batch: str | None, as_json: bool) -> int:
+    """List the launches: a table on a terminal, else an array of JSON."""
+    with _client() as client:
+        statuses = client.list(state, batch)
+    if as_json or not sys.stdout.isatty():
+        click.echo(show.as_json(statuses))
+    else:
+        _print(show.launches_table(statuses))
+    return DONE
+
+
+@cli.command()
+@_file
+@_pool
+@_json
+def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
+    """Say what a launch of FILE would do now, and do nothing; exit code 1 where it would fail."""
+    request = read_request(file, file.name, {"pool": pool})
+    with _client() as client:
+        planned = client.plan(request)
+    click.echo(json.dumps(planned) if as_json else show.plan_text(planned))
+    return NOT_SUCCEEDED if planned.get("error") else DONE
+
+
+@cli.command()
+@_json
+def pools(*, as_json: bool) -> int:
+    """Say how the pools are, as a worker sees them."""
+    with _client() as client:
+        found = client.pools()
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print(show.pools_table(found))
+        _print(show.storage_table(found))
+    return DONE
+
+
+def _client() -> LaunchClient:
+    url = os.environ.get(URL, "")
+    if not url:
+        raise BadSettings(f"Set {URL} to the workers' Redis, such as redis://127.0.0.1:6379/0.")
+    return LaunchClient(url)
+
+
+def _submit(
+    client: LaunchClient, request: LaunchRequest, count: int | None, name: str | None, token: str
+) -> tuple[str | None, tuple[str, ...]]:
+    """Submit one launch, or a batch where there is a count: the batch's id and the launches'."""
+    if count is None:
+        return None, (client.submit(request, token=token).id,)
+    accepted = client.submit_batch(request, count, name=name, token=token)
+    return accepted.id, accepted.launches
+
+
+def _say_accepted(batch: str | None, launches: Sequence[str], name: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"batch": batch, "launches": list(launches)}))
+    elif batch:
+        click.echo(f"accepted {len(launches)} launches as batch {batch}")
+    else:
+        click.echo(f"accepted {show.printable(name)} as launch {launches[0]}")
+    sys.stdout.flush()
+
+
+def _wait(client: LaunchClient, which: str, count: int, timeout: float | None) -> int:
+    """Show launches until they have ended: whether all succeeded, as an exit code."""
+    console = show.console_on(sys.stderr)
+    progress = Progress(console, count)
+    try:
+        with progress:
+            statuses = progress.follow(client.watch(which, timeout))
+    except StillRunning as late:
+        _complain(f"{late} 'xenlaunch watch {which}' follows on.")
+        return NOT_SUCCEEDED
+    except KeyboardInterrupt:
+        _complain(
+            f"Stopped watching; the launches go on. 'xenlaunch watch {which}' follows them again, "
+            f"'xenlaunch cancel {which}' has them undone."
+        )
+        return INTERRUPTED
+    succeeded = conclude(console, statuses)
+    console.print(last_line(statuses, count, progress.seconds), soft_wrap=True)
+    return DONE if succeeded else NOT_SUCCEEDED
+
+
+def _cancelling(status: LaunchStatus) -> str:
+    if status.has_ended:
+        return "cancelled"
+    return f"will be cancelled; 'xenlaunch watch {status.id}' shows how what it made is removed"
+
+
+def _print(table: RenderableType) -> None:
+    show.console_on(sys.stdout).print(table)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"xenlaunch: {show.printable(message)}", err=True)
+
+
+def _exit_code(error: XenlaunchError) -> int:
+    if isinstance(error, BadRequest | TokenReused | UnknownLaunch | BadSettings):
+        return BAD_INPUT
+    if isinstance(error, TooLate | StillRunning | LaunchEnded):
+        return NOT_SUCCEEDED
+    return NO_ANSWER
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code; no error comes out as a traceback."""
+    try:
+        answer: Any = cli.main(arguments, prog_name="xenlaunch", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as wrong:
+        wrong.show()
+        return BAD_INPUT
+    except click.ClickException as wrong:
+        _complain(f"{wrong.format_message().rstrip('.')}. {_hint(wrong)}".rstrip())
+        return BAD_INPUT
+    except XenlaunchError as error:
+        _complain(error.message)
+        return _exit_code(error)
+    except RedisError as refused:
+        _complain(f"Redis refused: {refused}.")
+        return NO_ANSWER
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return answer if isinstance(answer, int) else DONE
+
+
+def _hint(wrong: click.ClickException) -> str:
+    context = wrong.ctx if isinstance(wrong, click.UsageError) else None
+    return f"See '{context.command_path} --help'." if context else ""
+
+
+def main() -> NoReturn:
+    """The command `xenlaunch`."""
+    sys.exit(run())

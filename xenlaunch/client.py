@@ -1,0 +1,302 @@
+"""What an upstream application holds: submit a launch, follow it, cancel it, and ask of a worker.
+
+A submit is one write to the ledger; the message that follows is a nudge, and may be lost. Waiting
+reads the ledger's own stream of events, so it sees the truth and not a message about it.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+
+from xenlaunch import names, states
+from xenlaunch.batches import Batch, numbered
+from xenlaunch.errors import (
+    BadRequest,
+    BadSettings,
+    LaunchCancelled,
+    LaunchFailed,
+    NoWorker,
+    StoreUnreachable,
+    SubmitUnknown,
+    TooLate,
+    XenlaunchError,
+)
+from xenlaunch.following import follow, read
+from xenlaunch.ledger import Ledger, Times
+from xenlaunch.model import MAX_BATCH, LaunchRequest, LaunchResult, LaunchStatus
+from xenlaunch.store import Store
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+Statuses: TypeAlias = list[LaunchStatus]
+Answers: TypeAlias = list[dict[str, Any]]
+
+ANSWER_SECONDS: Final = 15.0
+"""How long a worker may take to answer `plan` and `pools`."""
+
+CANCELLED_BY_OWNER: Final = {
+    "code": "CANCELLED",
+    "params": [],
+    "message": "Cancelled by its owner.",
+}
+
+
+class LaunchClient:
+    """A deployment's launches, seen from outside: it knows one Redis and no pool.
+
+    One client serves all threads of a process. Whatever cannot reach Redis raises
+    `StoreUnreachable`.
+    """
+
+    def __init__(self, url: str, *, times: Times | None = None) -> None:
+        try:
+            self._ledger = Ledger(Store(url), times)
+        except ValueError:  # and the URL, which may have a password in it, is not repeated
+            raise BadSettings(
+                "The URL of Redis is none: write it like redis://127.0.0.1:6379/0."
+            ) from None
+        self._url = url
+
+    @cached_property
+    def celery_app(self) -> "Celery":
+        """A Celery app on the same Redis: `AsyncResult("<launch>.poll", app=client.celery_app)`."""
+        from celery import Celery
+
+        app = Celery("xenlaunch.client", set_as_current=False)
+        app.conf.update(_celery_settings(self._url))
+        return app
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._ledger.store.close()
+        if "celery_app" in self.__dict__:
+            self.celery_app.close()
+            del self.celery_app
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Submitting
+
+    def submit(self, request: LaunchRequest, *, token: str | None = None) -> LaunchStatus:
+        """Ask for one VM. Repeated with the same token it finds the same launch.
+
+        Raises `NoWorker` where no worker has ever registered with this Redis, `TokenReused` where
+        the token stands for another request, `SubmitUnknown` (with the token) where Redis stops
+        answering in the middle.
+        """
+        deployment, token = self._deployment(), token or str(uuid.uuid4())
+        try:
+            launch = self._ledger.submit(deployment, request, token)
+            status = self._ledger.status(launch)
+        except StoreUnreachable as lost:
+            raise SubmitUnknown(token) from lost
+        self._nudge(launch)
+        return status
+
+    def submit_batch(
+        self,
+        requests: LaunchRequest | Sequence[LaunchRequest],
+        count: int | None = None,
+        *,
+        name: str | None = None,
+        token: str | None = None,
+    ) -> Batch:
+        """Ask for many VMs: one request so many times, or a list of requests.
+
+        The name is a pattern with the number in it, from 1: ``web-{:03}``; with a list it is the
+        batch's own. Raises as `submit` does, and `BadRequest` where a name does not come out.
+        """
+        if isinstance(requests, LaunchRequest):
+            wanted: Sequence[LaunchRequest] = numbered(
+                requests, 1 if count is None else count, name
+            )
+            name = name or requests.name
+        else:
+            wanted = tuple(requests)
+            _check_list(wanted, count)
+        deployment, token = self._deployment(), token or str(uuid.uuid4())
+        try:
+            batch, ids = self._ledger.submit_batch(deployment, name or "", wanted, token)
+        except StoreUnreachable as lost:
+            raise SubmitUnknown(token) from lost
+        self._nudge(batch)
+        return Batch(batch, tuple(ids))
+
+    def _deployment(self) -> str:
+        found = self._ledger.deployment()
+        if found is None:
+            raise NoWorker("No worker has registered with this Redis yet: start one first.")
+        return found.name
+
+    # Following
+
+    def status(self, launch: str) -> LaunchStatus:
+        """Where a launch is now."""
+        return self._ledger.status(launch)
+
+    def statuses(self, which: str) -> Statuses:
+        """Where the launches of a batch are now, in order; or the launch itself."""
+        return read(self._ledger, self._ledger.launches_of(which))
+
+    def list(self, state: str | None = None, batch: str | None = None) -> Statuses:
+        """All launches, or those in one state or of one batch, oldest first."""
+        if state is not None and state not in states.PUBLIC:
+            raise BadRequest(f"{state!r} is no state: one of {', '.join(states.PUBLIC)}.")
+        ids = self._ledger.launches_of(batch) if batch else self._ledger.all_launches(state)
+        return [status for status in read(self._ledger, ids) if state in {None, status.state}]
+
+    def result(self, launch: str, timeout: float | None = None) -> LaunchResult:
+        """Wait until a launch has ended, at most so many seconds, and return what it brought up.
+
+        Raises `LaunchFailed` or `LaunchCancelled` (with the pool's code and parameters) where it
+        brought nothing up, `StillRunning` after the timeout.
+        """
+        self._ledger.record(launch)
+        for _ in self.watch(launch, timeout):
+            pass
+        record = self._ledger.record(launch)
+        if record.state == states.SUCCEEDED:
+            return record.result
+        ended = LaunchCancelled if record.state == states.CANCELLED else LaunchFailed
+        if record.error is None:
+            raise ended(f"The launch {launch} ended {record.state}.")
+        raise ended(record.error.message, record.error.code, record.error.params)
+
+    def watch(self, which: str, timeout: float | None = None) -> Iterator[LaunchStatus]:
+        """The status of a launch, or of each of a batch: now, and again at every change.
+
+        Ends when all have ended; raises `StillRunning` where they have not after so many seconds.
+        """
+        return follow(self._ledger, which, timeout)
+
+    # Cancelling
+
+    def cancel(self, which: str) -> Statuses:
+        """Have a launch, or all of a batch, undone. Returns at once; `watch` shows how it goes.
+
+        Raises `TooLate` where a launch, or all of the batch, has ended or is about to succeed.
+        """
+        ids = self._ledger.launches_of(which)
+        verdicts = [self._ledger.cancel(launch, CANCELLED_BY_OWNER) for launch in ids]
+        statuses = read(self._ledger, ids)
+        if all(verdict in {"ended", "late", "gone"} for verdict in verdicts):
+            raise _too_late(which, statuses)
+        self._nudge(which)
+        return statuses
+
+    # Asking a worker
+
+    def plan(self, request: LaunchRequest, *, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """What a launch of this request would do now, without doing it.
+
+        The pool, the template (name, uuid, sr), memory (bytes), vcpus, hosts (host, fits, reason),
+        calls, and an error (code, params, message) or None. Raises `NoWorker`.
+        """
+        answer: dict[str, Any] = self._ask(names.TASK_PLAN, (request.canonical(),), timeout)
+        return answer
+
+    def pools(self, *, timeout: float = ANSWER_SECONDS) -> Answers:
+        """The pools as a worker sees them, memory and sizes in bytes. Raises `NoWorker`."""
+        answer: Answers = self._ask(names.TASK_POOLS, (), timeout)
+        return answer
+
+    def _ask(self, task: str, args: tuple[str, ...], timeout: float) -> Any:
+        self._deployment()
+        from celery.exceptions import TimeoutError as NoAnswer
+
+        with _published():
+            asked = self.celery_app.send_task(
+                task, args=args, queue=names.CONTROL_QUEUE, expires=timeout, retry=False
+            )
+            try:
+                answer = asked.get(timeout=timeout, propagate=False, disable_sync_subtasks=False)
+            except NoAnswer:
+                raise NoWorker(
+                    f"No worker answered within {timeout:g} s. Is one running on this Redis?"
+                ) from None
+            finally:
+                asked.forget()
+        if isinstance(answer, XenlaunchError):
+            raise answer
+        if isinstance(answer, BaseException):
+            raise XenlaunchError(f"The worker could not answer: {answer}.") from answer
+        return answer
+
+    def _nudge(self, which: str) -> None:
+        """Have a worker look at it now. A lost nudge costs a second: workers look by themselves."""
+        try:
+            with _published():
+                self.celery_app.send_task(
+                    names.TASK_LOOK,
+                    args=(which,),
+                    queue=names.CONTROL_QUEUE,
+                    expires=60,
+                    ignore_result=True,
+                    retry=False,
+                )
+        except StoreUnreachable:
+            return
+
+
+def _celery_settings(url: str) -> dict[str, Any]:
+    """The one Redis for messages and results, and no long wait where it does not answer."""
+    sockets = {"socket_timeout": 10, "socket_connect_timeout": 3, "socket_keepalive": True}
+    return {
+        "broker_url": url,
+        "result_backend": url,
+        "broker_transport_options": {"global_keyprefix": names.PREFIX, **sockets},
+        "result_backend_transport_options": {
+            "global_keyprefix": names.PREFIX,
+            "retry_policy": {"timeout": 5.0},
+        },
+        "redis_socket_timeout": 10,
+        "redis_socket_connect_timeout": 3,
+        "redis_socket_keepalive": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_publish_retry": False,
+        "broker_connection_retry": False,
+        "worker_hijack_root_logger": False,
+    }
+
+
+@contextmanager
+def _published() -> Iterator[None]:
+    """Turn Celery's ways of not reaching Redis into `StoreUnreachable`."""
+    from kombu.exceptions import OperationalError
+    from redis import RedisError
+
+    try:
+        yield
+    except (OperationalError, RedisError, OSError) as lost:
+        raise StoreUnreachable("Redis does not answer. Is it running, and its URL right?") from lost
+
+
+def _check_list(wanted: Sequence[LaunchRequest], count: int | None) -> None:
+    if count is not None:
+        raise BadRequest("A list of requests is launched once each: leave the count out.")
+    if not 1 <= len(wanted) <= MAX_BATCH:
+        raise BadRequest(f"A batch has from 1 to {MAX_BATCH} launches; here are {len(wanted)}.")
+
+
+def _too_late(which: str, statuses: Sequence[LaunchStatus]) -> TooLate:
+    if len(statuses) != 1 or statuses[0].id != which:
+        return TooLate(f"All launches of {which} have ended already.")
+    if not statuses[0].has_ended:
+        return TooLate(f"The launch {which} is about to succeed: it can no longer be cancelled.")
+    return TooLate(f"The launch {which} has ended already: it {_ENDED[statuses[0].state]}.")
+
+
+_ENDED: Final = {
+    states.SUCCEEDED: "succeeded",
+    states.FAILED: "failed",
+    states.CANCELLED: "was cancelled",
+}

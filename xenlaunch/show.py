@@ -1,0 +1,211 @@
+"""Launches, plans and pools as people read them.
+
+All text goes through `printable`: what a pool answered may hold control codes, and no terminal
+shall obey them.
+"""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xenlaunch import names, states
+from xenlaunch.fields import show_size
+from xenlaunch.model import LaunchStatus
+
+PLAIN_WIDTH: Final = 200
+"""The columns of a table that goes to no terminal."""
+
+STATE_STYLES: Final = {
+    states.SUCCEEDED: "green",
+    states.FAILED: "red",
+    states.CANCELLED: "yellow",
+    states.UNDOING: "magenta",
+    states.RUNNING: "cyan",
+}
+
+
+def console_on(stream: TextIO) -> Console:
+    """A console that writes control codes only where a terminal reads them."""
+    terminal = stream.isatty()
+    width = None if terminal else PLAIN_WIDTH
+    return Console(
+        file=stream,
+        force_terminal=terminal,
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def printable(text: str) -> str:
+    r"""The text with everything that a terminal could obey written out.
+
+    >>> print(printable("disk \x1b[2J full"))
+    disk \x1b[2J full
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def as_json(statuses: Iterable[LaunchStatus]) -> str:
+    """One line: an array of launches."""
+    return json.dumps([status.model_dump(mode="json") for status in statuses])
+
+
+def when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def doing(status: LaunchStatus) -> str:
+    """The step that a launch is at, and what it waits for."""
+    return printable(", ".join(part for part in (status.step, status.doing) if part))
+
+
+def sentence(status: LaunchStatus) -> str:
+    """Why a launch ended, or is about to end, without a VM."""
+    if status.error is None:
+        return ""
+    message, code = status.error.message, status.error.code
+    says_all = code in message or code == "CANCELLED"
+    return printable(message if says_all else f"{message} ({code})")
+
+
+def launch_text(status: LaunchStatus) -> str:
+    """All about one launch."""
+    spent = ", ".join(f"{step} {status.seconds[step]:.1f}" for step in _in_order(status.seconds))
+    facts = {
+        "state": status.state,
+        "doing": doing(status),
+        "pool": status.pool,
+        "host": status.host,
+        "vm": status.vm_uuid,
+        "macs": ", ".join(status.macs),
+        "addresses": ", ".join(status.addresses),
+        "error": sentence(status),
+        "batch": status.batch,
+        "submitted": when(status.submitted),
+        "ended": when(status.ended) if status.ended else None,
+        "seconds": spent,
+    }
+    lines = [f"{status.name} ({status.id})"]
+    lines += [f"  {name:<10} {value}" for name, value in facts.items() if value]
+    lines += [f"  left over  {left.cls} {left.uuid}: {left.advice}" for left in status.leftovers]
+    return "\n".join(printable(line) for line in lines)
+
+
+def batch_text(batch: str, statuses: Sequence[LaunchStatus]) -> str:
+    """How a batch is doing, and every launch of it that did not succeed."""
+    lines = [f"{batch}: {counts(statuses)}"]
+    lines += [
+        f"  {status.name} ({status.id}) {status.state}: {sentence(status) or doing(status)}"
+        for status in statuses
+        if status.state != states.SUCCEEDED
+    ]
+    return "\n".join(printable(line).rstrip(": ") for line in lines)
+
+
+def counts(statuses: Sequence[LaunchStatus]) -> str:
+    """How many launches are in which state, in words."""
+    found = Counter(status.state for status in statuses)
+    parts = [f"{found[state]} {state}" for state in states.PUBLIC if found[state]]
+    return f"{', '.join(parts) or 'nothing'} of {len(statuses)}"
+
+
+def launches_table(statuses: Iterable[LaunchStatus]) -> Table:
+    table = _table("ID", "NAME", "STATE", "DOING", "POOL", "HOST", "ADDRESS", "SUBMITTED")
+    for status in statuses:
+        table.add_row(
+            status.id,
+            _text(status.name),
+            Text(status.state, STATE_STYLES.get(status.state, "")),
+            _text(sentence(status) or doing(status)),
+            _text(status.pool),
+            _text(status.host),
+            _text(", ".join(status.addresses)),
+            when(status.submitted),
+        )
+    return table
+
+
+def results_table(statuses: Iterable[LaunchStatus]) -> Table:
+    """What came up."""
+    table = _table("NAME", "UUID", "HOST", "MAC", "ADDRESS")
+    for status in statuses:
+        macs, addresses = ", ".join(status.macs), ", ".join(status.addresses)
+        cells = (status.name, status.vm_uuid, status.host, macs, addresses)
+        table.add_row(*(_text(cell) for cell in cells))
+    return table
+
+
+def steps_table(statuses: Sequence[LaunchStatus]) -> Table:
+    """How long the steps took, what they waited for included."""
+    table = _table("STEP", "MEDIAN", "LONGEST")
+    for step in _in_order({step: 0.0 for status in statuses for step in status.seconds}):
+        taken = [status.seconds[step] for status in statuses if step in status.seconds]
+        table.add_row(step, f"{statistics.median(taken):.2f} s", f"{max(taken):.2f} s")
+    return table
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """What a launch would do: where, how large, by which calls; or why it cannot."""
+    template, error = plan.get("template") or {}, plan.get("error") or {}
+    lines = [f"pool      {plan['pool']}"] if plan.get("pool") else []
+    if template:
+        lines.append(f"template  {template['name']} ({template['uuid']}) on {template['sr']}")
+    if plan.get("memory"):
+        lines.append(f"size      {plan['vcpus']} vCPUs, {show_size(plan['memory'])}")
+    for host in plan.get("hosts") or ():
+        verdict = "fits" if host["fits"] else "does not fit"
+        reason = f": {host['reason']}" if host["reason"] else ""
+        lines.append(f"host      {host['host']} {verdict}{reason}")
+    lines += [f"call      {call}" for call in plan.get("calls") or ()]
+    if error:
+        lines.append(f"refused   {error['message']}")
+    return "\n".join(printable(line) for line in lines)
+
+
+def pools_table(pools: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("POOL", "MASTER", "VERSION", "HOSTS", "FREE MEMORY", "WAITING", "IN FLIGHT", "")
+    for pool in pools:
+        live = f"{pool['hosts_live']} of {pool['hosts']}" if pool["reachable"] else ""
+        memory = ""
+        if pool["reachable"]:
+            memory = f"{show_size(pool['memory_free'])} of {show_size(pool['memory_total'])}"
+        trouble = pool.get("error") or ("" if pool["reachable"] else "cannot be reached")
+        cells = (pool["name"], pool.get("master"), pool.get("version"), live, memory)
+        waiting = (str(pool["waiting"]), str(pool["in_flight"]), trouble)
+        table.add_row(*(_text(cell) for cell in (*cells, *waiting)))
+    return table
+
+
+def storage_table(pools: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("POOL", "SR", "FREE", "SIZE")
+    for pool in pools:
+        for sr in pool.get("srs") or ():
+            size, free = show_size(sr["size"]), show_size(sr["free"])
+            table.add_row(_text(pool["name"]), _text(sr["name"]), free, size)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _text(value: str | None) -> Text:
+    return Text(printable(value or ""))
+
+
+def _in_order(steps: Mapping[str, float]) -> list[str]:
+    return [step for step in (*names.STEPS, names.UNDO) if step in steps]
