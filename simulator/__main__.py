@@ -1,0 +1,130 @@
+"""The command line: `python -m simulator --port 8080 --control-port 8081`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import math
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from simulator import pool
+from simulator.control import Control
+from simulator.http import Server
+from simulator.latency import FIGURES
+from simulator.rpc import Door
+from simulator.world import Options, World
+
+_LOOPBACK = "127.0.0.1"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"simulator: {message}\n")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000")
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = -1.0
+    if not math.isfinite(scale) or scale < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
+    return scale
+
+
+def _latency(text: str) -> tuple[str, float]:
+    name, _, seconds = text.rpartition("=")
+    if name not in FIGURES:
+        raise argparse.ArgumentTypeError(f"no latency is called {name!r}: {', '.join(FIGURES)}")
+    return name, _scale(seconds)
+
+
+def _parser() -> _Parser:
+    parser = _Parser("simulator", description="Pretends to be a XenServer pool, on loopback.")
+    add = parser.add_argument
+    add("--port", type=_port, default=8080, help="where the pool listens; 0 picks one")
+    add("--control-port", type=_port, help="where the control port listens; 0 picks one")
+    add("--hosts", type=_positive, default=4)
+    add("--srs", type=_positive, default=2, help="shared SRs, beside the one for ISOs")
+    add("--time-scale", type=_scale, default=1.0, help="multiplies latencies; 0: none")
+    add("--profile", choices=("current", "8.2"), default="current", help="which generation")
+    add("--host-workers", type=_positive, default=4, help="starts that a host runs at once")
+    add("--seed", type=int, default=0, help="of jitter and of faults by chance")
+    add("--latency", type=_latency, action="append", default=[], metavar="NAME=SECONDS")
+    secret = parser.add_mutually_exclusive_group()
+    secret.add_argument("--password", default="xenroot", help="of root (default: xenroot)")
+    secret.add_argument("--password-file", type=Path)
+    return parser
+
+
+def _options(args: argparse.Namespace) -> Options:
+    password = args.password
+    if args.password_file is not None:
+        password = args.password_file.read_text(encoding="utf-8").strip()
+    return Options(
+        hosts=args.hosts,
+        srs=args.srs,
+        time_scale=args.time_scale,
+        profile=args.profile,
+        host_workers=args.host_workers,
+        seed=args.seed,
+        password=password,
+    )
+
+
+async def _run(args: argparse.Namespace, options: Options) -> None:
+    world = World(options)
+    world.latency.set(dict(args.latency))
+    pool.build(world)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server, control = Server(Door(world)), Server(Control(world), body_max=None)
+    world.on_restart = server.abort_connections
+    await server.listen(_LOOPBACK, args.port)
+    if args.control_port is not None:
+        await control.listen(_LOOPBACK, args.control_port)
+        sys.stderr.write(f"control on {control.address}\n")
+        sys.stderr.flush()
+    collector = asyncio.create_task(world.tasks.collect_for_ever())
+    sys.stdout.write(f"listening on {server.address}\n")
+    sys.stdout.flush()
+    await stop.wait()
+    server.close()
+    control.close()
+    collector.cancel()
+    await world.stop()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        options = _options(args)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_run(args, options))
+    except (OSError, UnicodeDecodeError) as problem:
+        sys.stderr.write(f"simulator: {problem}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

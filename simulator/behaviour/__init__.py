@@ -1,0 +1,27 @@
+"""What the calls do, one file a class; the VM, being the largest, one file an act."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+_FILES: Final = (
+    "access",
+    "host",
+    "network",
+    "sr",
+    "vbd",
+    "vdi",
+    "vif",
+    "vm_clone",
+    "vm_config",
+    "vm_provision",
+    "vm_start",
+    "vm_stop",
+)
+
+
+def load() -> None:
+    """Import every file, so that the calls it declares are known."""
+    for name in _FILES:
+        importlib.import_module(f"simulator.behaviour.{name}")

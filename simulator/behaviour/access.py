@@ -1,0 +1,128 @@
+"""Sessions, tasks, events and the pool itself: the calls."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from simulator.calls import Call, call, declare
+from simulator.generic import setters
+
+
+@call(
+    'session.login_with_password(uname: string, pwd: string, version: string = "1.1", '
+    'originator: string = "") -> session ref',
+    needs_session=False,
+    changes=False,
+)
+async def login(call: Call, uname: str, pwd: str, _version: str, originator: str) -> str:
+    return await call.world.sessions.login(uname, pwd, originator)
+
+
+@call("session.logout() -> void", changes=False)
+def logout(call: Call) -> str:
+    call.world.sessions.close(call.session)
+    return ""
+
+
+@call("session.local_logout() -> void", changes=False)
+def local_logout(call: Call) -> str:
+    return logout(call)
+
+
+@call("task.create(label: string, description: string) -> task ref", changes=False)
+def create_task(call: Call, label: str, description: str) -> str:
+    row = call.world.tasks.create(label, name_description=description)
+    call.world.tasks.session_of[row.ref] = call.session
+    return row.ref
+
+
+@call("task.destroy(self: task ref) -> void", changes=False)
+def destroy_task(call: Call, ref: str) -> str:
+    call.world.tasks.destroy(call.db.get("task", ref), call.mark)
+    return ""
+
+
+@call("task.cancel(task: task ref) -> void", has_async=True, changes=False)
+def cancel_task(call: Call, ref: str) -> str:
+    call.world.tasks.cancel(call.db.get("task", ref), call.mark)
+    return ""
+
+
+@call("task.set_status(self: task ref, value: enum task_status_type) -> void", changes=False)
+def set_status(call: Call, ref: str, value: str) -> str:
+    call.world.tasks.set_status(call.db.get("task", ref), value)
+    return ""
+
+
+@call("task.set_progress(self: task ref, value: float) -> void", changes=False)
+def set_progress(call: Call, ref: str, value: float) -> str:
+    call.db.set(call.db.get("task", ref), "progress", value)
+    return ""
+
+
+@call("task.set_result(self: task ref, value: string) -> void", changes=False)
+def set_result(call: Call, ref: str, value: str) -> str:
+    call.db.set(call.db.get("task", ref), "result", value)
+    return ""
+
+
+@call("task.set_error_info(self: task ref, value: string set) -> void", changes=False)
+def set_error_info(call: Call, ref: str, value: list[str]) -> str:
+    call.db.set(call.db.get("task", ref), "error_info", value)
+    return ""
+
+
+_MAP = "(string -> string) map"
+declare(setters("task", "other_config", _MAP, "self: task ref", has_async=True, changes=False))
+
+
+@call(
+    "event.from(classes: string set, token: string, timeout: float) -> event record set",
+    changes=False,
+)
+async def event_from(call: Call, classes: list[str], token: str, timeout: float) -> dict[str, Any]:
+    seconds = min(timeout, 86400.0) if math.isfinite(timeout) else 86400.0
+    return await call.world.events.since(call.session, classes, token, seconds)
+
+
+@call("event.inject(class: string, ref: string) -> string", changes=False)
+def event_inject(call: Call, cls: str, ref: str) -> str:
+    return call.world.events.inject(cls, ref)
+
+
+@call("event.register(classes: string set) -> void", has_async=True, changes=False)
+def event_register(call: Call, classes: list[str]) -> str:
+    call.world.events.register(call.session, classes)
+    return ""
+
+
+@call("event.unregister(classes: string set) -> void", has_async=True, changes=False)
+def event_unregister(call: Call, classes: list[str]) -> str:
+    call.world.events.unregister(call.session, classes)
+    return ""
+
+
+@call("event.next() -> event record set", changes=False)
+async def event_next(call: Call) -> list[dict[str, Any]]:
+    return await call.world.events.next(call.session)
+
+
+@call("event.get_current_id() -> int", changes=False)
+def event_current(call: Call) -> int:
+    return call.db.generation
+
+
+@call("message.get_all() -> message ref set", changes=False)
+def message_get_all(_call: Call) -> list[str]:
+    return []
+
+
+@call("message.get_all_records() -> (message ref -> message record) map", changes=False)
+def message_get_all_records(_call: Call) -> dict[str, Any]:
+    return {}
+
+
+@call("pool.sync_database() -> void", has_async=True, changes=False)
+def sync_database(_call: Call) -> str:
+    return ""

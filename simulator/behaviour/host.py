@@ -1,0 +1,34 @@
+"""Hosts: whether they take VMs, and what room they have."""
+
+from __future__ import annotations
+
+from simulator.calls import Call, call
+from simulator.values import now
+
+
+@call("host.compute_free_memory(host: host ref) -> int", has_async=True, changes=False)
+def compute_free_memory(call: Call, ref: str) -> int:
+    return call.world.memory.free(call.db.get("host", ref))
+
+
+@call("host.enable(host: host ref) -> void", has_async=True)
+def enable(call: Call, ref: str) -> str:
+    call.db.set(call.db.get("host", ref), "enabled", True)
+    return ""
+
+
+@call("host.disable(host: host ref, auto_enable: bool = true) -> void", has_async=True)
+def disable(call: Call, ref: str, _auto_enable: bool) -> str:  # noqa: FBT001
+    call.db.set(call.db.get("host", ref), "enabled", False)
+    return ""
+
+
+@call("host.get_servertime(host: host ref) -> datetime", changes=False)
+def get_servertime(call: Call, ref: str) -> str:
+    call.db.get("host", ref)
+    return now()
+
+
+@call("host.get_server_localtime(host: host ref) -> datetime", changes=False)
+def get_server_localtime(call: Call, ref: str) -> str:
+    return get_servertime(call, ref)

@@ -1,0 +1,254 @@
+"""VBD: a disk, or a CD drive, as a VM sees it.
+
+Creating one checks little: whether the disk may be used is asked when it is attached.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from simulator.calls import Call, call
+from simulator.db import Row
+from simulator.errors import ApiError, OtherOperation
+from simulator.generic import read_constructor
+from simulator.locks import Mark, exclude
+from simulator.memory import is_hvm
+from simulator.values import NULL
+
+DEVICES_MAX: Final = 255
+_LISTED: Final = 16
+_DISK_NAME: Final = re.compile(r"(?:xvd|hd|sd)([a-z]+)")
+
+
+def device_number(userdevice: str) -> int | None:
+    """
+    The place of a device: 0, hda and xvda are the same one.
+
+    >>> device_number("3"), device_number("xvdd"), device_number("hdaa"), device_number("floppy")
+    (3, 3, 26, None)
+    """
+    if userdevice.isascii() and userdevice.isdecimal() and len(userdevice) <= 3:
+        number = int(userdevice)
+    elif found := _DISK_NAME.fullmatch(userdevice):
+        number = 0
+        for letter in found.group(1)[:3]:
+            number = number * 26 + ord(letter) - ord("a") + 1
+        number -= 1
+    else:
+        return None
+    return number if number < DEVICES_MAX else None
+
+
+def disk_name(number: int) -> str:
+    """
+    >>> disk_name(0), disk_name(25), disk_name(26)
+    ('xvda', 'xvdz', 'xvdaa')
+    """
+    letters = ""
+    number += 1
+    while number:
+        number, place = divmod(number - 1, 26)
+        letters = chr(ord("a") + place) + letters
+    return f"xvd{letters}"
+
+
+def taken(call: Call, vm: Row) -> set[int | None]:
+    return {device_number(vbd["userdevice"]) for vbd in call.db.rows("VBD", vm["VBDs"])}
+
+
+def free_devices(call: Call, vm: Row) -> list[str]:
+    used = taken(call, vm)
+    return [str(number) for number in range(_LISTED) if number not in used]
+
+
+@call("VBD.create(args: VBD record) -> VBD ref", has_async=True)
+async def create(call: Call, args: Any) -> str:
+    values = read_constructor("VBD", args)
+    vm = call.db.get("VM", values["VM"])
+    if not values["empty"]:
+        _check_disk(call, values)
+    if values["type"] == "CD" and values["mode"] != "RO":
+        raise ApiError("VBD_CDS_MUST_BE_READONLY")
+    if values["empty"] and values["type"] != "CD":
+        raise ApiError("VBD_NOT_REMOVABLE_MEDIA", "in constructor")
+    _check_read_only(call, values)
+    if values["type"] == "Floppy" and not is_hvm(vm):
+        raise ApiError("NOT_IMPLEMENTED", "VBD.create: floppy of a PV guest")
+    values["userdevice"] = _choose_device(call, vm, values["userdevice"])
+    await call.spend("VBD.create")
+    call.db.get("VM", vm.ref)
+    values["userdevice"] = _choose_device(call, vm, values["userdevice"])
+    values.pop("currently_attached")
+    if values["empty"]:
+        values["VDI"] = NULL
+    return call.db.create("VBD", **values).ref
+
+
+def _check_disk(call: Call, values: dict[str, Any]) -> None:
+    vdi = call.db.get("VDI", values["VDI"])
+    is_iso = call.db.get("SR", vdi["SR"])["content_type"] == "iso"
+    if values["type"] == "CD" and not is_iso and vdi["type"] != "user":
+        raise ApiError("VDI_INCOMPATIBLE_TYPE", vdi.ref, vdi["type"])
+
+
+def _check_read_only(call: Call, values: dict[str, Any]) -> None:
+    if not values["empty"] and values["mode"] == "RW" and values["type"] == "Disk":
+        vdi = call.db.get("VDI", values["VDI"])
+        if vdi["read_only"]:
+            raise ApiError("VDI_READONLY", vdi.ref)
+
+
+def _choose_device(call: Call, vm: Row, userdevice: str) -> str:
+    used = taken(call, vm)
+    if userdevice == "autodetect":
+        return str(next(number for number in range(DEVICES_MAX) if number not in used))
+    number = device_number(userdevice)
+    if number is None:
+        raise ApiError("INVALID_DEVICE", userdevice)
+    if number in used:
+        raise ApiError("DEVICE_ALREADY_EXISTS", userdevice)
+    return userdevice
+
+
+@call("VBD.destroy(self: VBD ref) -> void", has_async=True)
+def destroy(call: Call, ref: str) -> str:
+    vbd = call.db.get("VBD", ref)
+    if vbd["currently_attached"]:
+        vm = call.db.get("VM", vbd["VM"])
+        raise ApiError(
+            "OPERATION_NOT_ALLOWED", f"VBD '{vbd.uuid}' still attached to '{vm.uuid}'"
+        )
+    exclude(vbd)
+    call.db.destroy(vbd)
+    return ""
+
+
+# -- attaching
+
+
+def attach_mark(call: Call, vbd: Row) -> Mark:
+    """Hold the device while it is attached; here the disk's other users are looked at."""
+
+    def check() -> None:
+        exclude(vbd)
+        if not vbd["empty"]:
+            _assert_attachable(call, vbd)
+
+    return Mark(vbd, "attach", check)
+
+
+def _assert_attachable(call: Call, vbd: Row) -> None:
+    vdi = call.db.get("VDI", vbd["VDI"])
+    if not vdi["managed"]:
+        raise ApiError("VDI_NOT_MANAGED", vdi.ref)
+    for task, operation in vdi["current_operations"].items():
+        raise OtherOperation("VDI", vdi.ref, operation, task)
+    if vbd["mode"] == "RW" and vdi["read_only"]:
+        raise ApiError("VDI_READONLY", vdi.ref)
+    if vdi["sharable"]:
+        return
+    for other in call.db.rows("VBD", vdi["VBDs"]):
+        if other is vbd or (vbd["mode"] == "RO" and other["mode"] == "RO"):
+            continue
+        for task, operation in other["current_operations"].items():
+            raise OtherOperation("VBD", other.ref, operation, task)
+        if other["currently_attached"]:
+            raise ApiError("VDI_IN_USE", vdi.ref)
+
+
+@call("VBD.assert_attachable(self: VBD ref) -> void", has_async=True, changes=False)
+def assert_attachable(call: Call, ref: str) -> str:
+    vbd = call.db.get("VBD", ref)
+    if not vbd["empty"]:
+        _assert_attachable(call, vbd)
+    return ""
+
+
+def _running_vm(call: Call, vbd: Row) -> Row:
+    vm = call.db.get("VM", vbd["VM"])
+    if vm["power_state"] != "Running":
+        state = vm["power_state"].lower()
+        raise ApiError("VM_BAD_POWER_STATE", vm.ref, "running", state)
+    return vm
+
+
+@call("VBD.plug(self: VBD ref) -> void", has_async=True)
+async def plug(call: Call, ref: str) -> str:
+    vbd = call.db.get("VBD", ref)
+    vm = _running_vm(call, vbd)
+    if vbd["currently_attached"]:
+        raise ApiError("DEVICE_ALREADY_ATTACHED", ref)
+    if is_hvm(vm) and vbd["type"] == "CD":
+        raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
+    if is_hvm(vm) and vbd["type"] == "Disk" and vbd["mode"] == "RO":
+        raise ApiError("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", ref)
+    async with call.world.locks.marked(call, lambda: [attach_mark(call, vbd)]):
+        await call.spend("VBD.plug")
+        attach(call, vbd)
+    return ""
+
+
+def attach(call: Call, vbd: Row) -> None:
+    number = device_number(vbd["userdevice"]) or 0
+    call.db.update(vbd, currently_attached=True, device=disk_name(number))
+
+
+def detach(call: Call, vbd: Row) -> None:
+    call.db.update(vbd, currently_attached=False, device="")
+
+
+@call("VBD.unplug(self: VBD ref) -> void", has_async=True)
+async def unplug(call: Call, ref: str) -> str:
+    vbd = call.db.get("VBD", ref)
+    _running_vm(call, vbd)
+    if not vbd["currently_attached"]:
+        raise ApiError("DEVICE_ALREADY_DETACHED", ref)
+    if not vbd["unpluggable"]:
+        raise ApiError("VBD_NOT_UNPLUGGABLE", ref)
+    mark = Mark(vbd, "unplug", lambda: exclude(vbd))
+    async with call.world.locks.marked(call, lambda: [mark]):
+        await call.spend("VBD.plug")
+        detach(call, vbd)
+    return ""
+
+
+@call("VBD.unplug_force(self: VBD ref) -> void", has_async=True)
+async def unplug_force(call: Call, ref: str) -> str:
+    return await unplug(call, ref)
+
+
+@call("VBD.insert(vbd: VBD ref, vdi: VDI ref) -> void", has_async=True)
+def insert(call: Call, ref: str, vdi_ref: str) -> str:
+    vbd, vdi = call.db.get("VBD", ref), call.db.get("VDI", vdi_ref)
+    if vbd["type"] != "CD":
+        raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
+    if not vbd["empty"]:
+        raise ApiError("VBD_NOT_EMPTY", ref)
+    exclude(vbd)
+    call.db.update(vbd, VDI=vdi.ref, empty=False)
+    return ""
+
+
+@call("VBD.eject(vbd: VBD ref) -> void", has_async=True)
+def eject(call: Call, ref: str) -> str:
+    vbd = call.db.get("VBD", ref)
+    if vbd["type"] != "CD":
+        raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
+    if vbd["empty"]:
+        raise ApiError("VBD_IS_EMPTY", ref)
+    exclude(vbd)
+    call.db.update(vbd, VDI=NULL, empty=True)
+    return ""
+
+
+@call("VBD.set_mode(self: VBD ref, value: enum vbd_mode) -> void", has_async=True)
+def set_mode(call: Call, ref: str, mode: str) -> str:
+    vbd = call.db.get("VBD", ref)
+    vm = call.db.get("VM", vbd["VM"])
+    if vm["power_state"] != "Halted":
+        raise ApiError("VM_BAD_POWER_STATE", vm.ref, "halted", vm["power_state"].lower())
+    if vbd["type"] == "CD" and mode != "RO":
+        raise ApiError("VBD_CDS_MUST_BE_READONLY")
+    call.db.set(vbd, "mode", mode)
+    return ""

@@ -1,0 +1,244 @@
+"""VM.clone and VM.copy, in the phases of the real ones.
+
+All disks, one after the other; then the row, under its new name already; then the VBDs, one by
+one; then the VIFs; then the task's result. A look by name in between finds half a VM, and a
+restart of xapi in between leaves one. Phases: disk, row, vbd, vif, result.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from simulator.behaviour import vdi
+from simulator.behaviour.operations import suboperation
+from simulator.behaviour.vif import mac_for
+from simulator.behaviour.vm_state import COPYING, assert_may
+from simulator.calls import Call, call
+from simulator.db import Row
+from simulator.errors import ApiError
+from simulator.locks import Mark
+from simulator.values import EPOCH, NULL
+
+#: what a clone has of its own, whatever its source held
+_OWN: Final[dict[str, Any]] = {
+    "is_default_template": False,
+    "is_a_snapshot": False,
+    "snapshot_of": NULL,
+    "snapshot_time": EPOCH,
+    "snapshot_info": {},
+    "snapshot_metadata": "",
+    "transportable_snapshot_id": "",
+    "power_state": "Halted",
+    "resident_on": NULL,
+    "scheduled_to_be_resident_on": NULL,
+    "blocked_operations": {},
+    "appliance": NULL,
+    "protection_policy": NULL,
+    "snapshot_schedule": NULL,
+    "suspend_VDI": NULL,
+    "suspend_SR": NULL,
+    "ha_always_run": False,
+    "start_delay": 0,
+    "shutdown_delay": 0,
+    "order": 0,
+    "version": 0,
+    "groups": [],
+    "blobs": {},
+    "domid": -1,
+    "is_control_domain": False,
+    "parent": NULL,
+}
+_NOT_COPIED: Final = frozenset(
+    {"uuid", "VBDs", "VIFs", "consoles", "VGPUs", "VTPMs", "VUSBs", "crash_dumps"}
+    | {"snapshots", "children", "attached_PCIs", "current_operations", "allowed_operations"}
+)
+_LEFT_BEHIND: Final = frozenset({"default_template", "xensource_internal"})
+
+
+@call("VM.clone(vm: VM ref, new_name: string) -> VM ref", has_async=True)
+async def clone(call: Call, ref: str, new_name: str) -> str:
+    return await _duplicate(call, ref, new_name, "clone", None)
+
+
+@call("VM.copy(vm: VM ref, new_name: string, sr: SR ref) -> VM ref", has_async=True)
+async def copy(call: Call, ref: str, new_name: str, sr: str) -> str:
+    target = call.db.find("SR", sr)
+    if target is not None and target["content_type"] == "iso":
+        raise ApiError("OPERATION_NOT_ALLOWED", "Cannot copy a VM's disks to an ISO SR")
+    return await _duplicate(call, ref, new_name, "copy", target.ref if target else NULL)
+
+
+async def _duplicate(call: Call, ref: str, new_name: str, how: str, sr: str | None) -> str:
+    source = call.db.get("VM", ref)
+
+    def check() -> None:
+        # A suspended VM could be copied only with its memory image, which is not pretended.
+        assert_may(call, source, how, "Halted", beside=COPYING)
+
+    async with call.world.locks.marked(call, lambda: [Mark(source, how, check)]):
+        made = _Made(call)
+        try:
+            return await made.whole(source, new_name, sr)
+        except ApiError:
+            await made.undo()
+            raise
+
+
+class _Made:
+    """What one clone has made so far, so that a failure can take it back."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.disks: dict[str, str] = {}  # VDI of the source -> ours
+        self.vm: Row | None = None
+
+    async def whole(self, source: Row, name: str, sr: str | None) -> str:
+        call = self.call
+        vbds = call.db.rows("VBD", list(source["VBDs"]))
+        vifs = call.db.rows("VIF", list(source["VIFs"]))
+        acts = 2 + len(vbds) + len(vifs)
+        await self._copy_disks([v["VDI"] for v in vbds if _has_own_disk(v)], sr)
+        await self._act("row", acts)
+        self.vm = vm = _copy_row(call, source, name)
+        for vbd in vbds:
+            await self._act("vbd", acts)
+            self._copy_vbd(vbd, vm)
+        for vif in vifs:
+            await self._act("vif", acts)
+            _copy_vif(call, vif, vm)
+        await self._act("result", acts)
+        return vm.ref
+
+    async def _copy_disks(self, disks: list[str], sr: str | None) -> None:
+        call = self.call
+        for done, disk in enumerate(disks):
+            await call.phase("disk")
+            if sr is None:
+                self.disks[disk] = await suboperation(call, "VDI.clone", vdi.clone, disk, {})
+            else:
+                args = (disk, sr, NULL, NULL)
+                self.disks[disk] = await suboperation(call, "VDI.copy", vdi.copy, *args)
+            call.world.tasks.progress(call.task, 0.9 * (done + 1) / len(disks))
+
+    async def _act(self, phase: str, acts: int) -> None:
+        await self.call.spend("VM.clone rows", 1 / acts)
+        await self.call.phase(phase)
+
+    def _copy_vbd(self, vbd: Row, vm: Row) -> None:
+        other_config = dict(vbd["other_config"])
+        if vbd["type"] == "Disk":
+            other_config["owner"] = ""
+        self.call.db.create(
+            "VBD",
+            VM=vm.ref,
+            VDI=self.disks.get(vbd["VDI"], vbd["VDI"]),
+            other_config=other_config,
+            qos_algorithm_params=dict(vbd["qos_algorithm_params"]),
+            **{name: vbd[name] for name in _VBD_COPIED},
+        )
+
+    async def undo(self) -> None:
+        """Take back the disks, then the row; what cannot be taken back stays."""
+        call = self.call
+        call.world.tasks.cancelled.discard(call.mark)
+        if self.vm is not None and call.db.find("VM", self.vm.ref):
+            destroy_rows(call, self.vm)
+        for disk in self.disks.values():
+            if call.db.find("VDI", disk):
+                try:
+                    await suboperation(call, "VDI.destroy", vdi.destroy, disk)
+                except ApiError:
+                    continue
+
+
+_VBD_COPIED: Final = (
+    "userdevice",
+    "bootable",
+    "mode",
+    "type",
+    "unpluggable",
+    "empty",
+    "qos_algorithm_type",
+)
+_VIF_COPIED: Final = (
+    "device",
+    "network",
+    "MTU",
+    "qos_algorithm_type",
+    "locking_mode",
+    "ipv4_configuration_mode",
+    "ipv4_gateway",
+    "ipv6_configuration_mode",
+    "ipv6_gateway",
+)
+
+
+def _has_own_disk(vbd: Row) -> bool:
+    return vbd["type"] == "Disk" and not vbd["empty"]
+
+
+def _copy_vif(call: Call, vif: Row, vm: Row) -> None:
+    sets = ("ipv4_allowed", "ipv6_allowed", "ipv4_addresses", "ipv6_addresses")
+    call.db.create(
+        "VIF",
+        VM=vm.ref,
+        MAC=mac_for(vm["other_config"]["mac_seed"], int(vif["device"])),
+        MAC_autogenerated=True,
+        other_config=dict(vif["other_config"]),
+        qos_algorithm_params=dict(vif["qos_algorithm_params"]),
+        **{name: vif[name] for name in _VIF_COPIED},
+        **{name: list(vif[name]) for name in sets},
+    )
+
+
+def _copy_row(call: Call, source: Row, name: str) -> Row:
+    values = {
+        field: value.copy() if isinstance(value, (list, dict)) else value
+        for field, value in source.values.items()
+        if field not in _NOT_COPIED
+    }
+    values |= {f: v.copy() if isinstance(v, (list, dict)) else v for f, v in _OWN.items()}
+    values |= {
+        "name_label": name,
+        "other_config": _other_config(source),
+        "metrics": _copy_metrics(call, "VM_metrics", source["metrics"]),
+        "guest_metrics": _copy_metrics(call, "VM_guest_metrics", source["guest_metrics"]),
+        "generation_id": _fresh_generation(source["generation_id"]),
+    }
+    return call.db.create("VM", **values)
+
+
+def _other_config(source: Row) -> dict[str, str]:
+    """The `disks` key is copied too: a client removes it before it provisions."""
+    config = {k: v for k, v in source["other_config"].items() if k not in _LEFT_BEHIND}
+    config["mac_seed"] = str(uuid.uuid4())
+    if source["is_a_template"]:
+        config["base_template_name"] = source["name_label"]
+    return config
+
+
+def _copy_metrics(call: Call, cls: str, ref: str) -> str:
+    metrics = call.db.find(cls, ref)
+    if metrics is None:
+        return NULL
+    return call.db.create(cls, **{k: v for k, v in metrics.values.items() if k != "uuid"}).ref
+
+
+def _fresh_generation(old: str) -> str:
+    if old in {"", "0:0"}:
+        return old
+    halves = (uuid.uuid4().int >> 64) & (2**63 - 1), uuid.uuid4().int & (2**63 - 1)
+    return f"{halves[0]}:{halves[1]}"
+
+
+def destroy_rows(call: Call, vm: Row) -> None:
+    """Remove a VM's row with its devices and metrics; its disks stay."""
+    db = call.db
+    for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
+        for row in db.rows(cls, list(vm[field])):
+            db.destroy(row)
+    for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
+        if (metrics := db.find(cls, vm[field])) is not None:
+            db.destroy(metrics)
+    db.destroy(vm)

@@ -1,0 +1,206 @@
+"""A VM's settings that are more than fields: memory, processors, template or not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from simulator.behaviour import vbd, vif
+from simulator.behaviour.vm_state import COPYING, assert_may, assert_power
+from simulator.calls import Call, call, declare
+from simulator.db import Row
+from simulator.errors import ApiError
+from simulator.generic import read_constructor, setters
+from simulator.locks import Mark
+from simulator.memory import overhead_of
+from simulator.values import now
+
+_THIS: Final = "self: VM ref"
+_STRINGS: Final = "(string -> string) map"
+
+declare(setters("VM", "other_config", _STRINGS, _THIS))
+declare(setters("VM", "platform", _STRINGS, _THIS))
+declare(setters("VM", "NVRAM", _STRINGS, _THIS))
+declare(
+    setters("VM", "blocked_operations", "(enum vm_operations -> string) map", _THIS, has_async=True)
+)
+for _field, _type in (
+    ("start_delay", "int"),
+    ("shutdown_delay", "int"),
+    ("order", "int"),
+    ("actions_after_crash", "enum on_crash_behaviour"),
+    ("has_vendor_device", "bool"),
+    ("appliance", "VM_appliance ref"),
+    ("suspend_VDI", "VDI ref"),
+):
+    declare(setters("VM", _field, _type, _THIS, has_async=True))
+for _field, _type in (
+    ("HVM_boot_policy", "string"),
+    ("domain_type", "enum domain_type"),
+    ("HVM_shadow_multiplier", "float"),
+    ("ha_always_run", "bool"),
+    ("ha_restart_priority", "string"),
+    ("protection_policy", "VMPP ref"),
+    ("snapshot_schedule", "VMSS ref"),
+):
+    declare(setters("VM", _field, _type, _THIS))
+
+
+@call("VM.create(args: VM record) -> VM ref", has_async=True)
+async def create(call: Call, args: Any) -> str:
+    values = read_constructor("VM", args)
+    await call.spend("VM.create")
+    metrics = call.db.create("VM_metrics", install_time=now())
+    values |= {"power_state": "Halted", "metrics": metrics.ref}
+    vm = call.db.create("VM", **values)
+    call.db.set(vm, "memory_overhead", overhead_of(vm))
+    if vm["domain_type"] == "unspecified":
+        call.db.set(vm, "domain_type", "hvm" if vm["HVM_boot_policy"] else "pv")
+    return vm.ref
+
+
+# -- template or VM
+
+
+@call("VM.set_is_a_template(self: VM ref, value: bool) -> void")
+def set_is_a_template(call: Call, ref: str, value: bool) -> str:  # noqa: FBT001
+    vm = call.db.get("VM", ref)
+    metrics = call.db.find("VM_metrics", vm["metrics"])
+    if value:
+        assert_may(call, vm, "make_into_template", "Halted", beside=COPYING)
+    elif metrics is None:
+        call.db.set(vm, "metrics", call.db.create("VM_metrics", install_time=now()).ref)
+    else:
+        call.db.set(metrics, "install_time", now())
+    call.db.set(vm, "is_a_template", value)
+    return ""
+
+
+# -- memory
+
+_LIMITS: Final = ("static_min", "static_max", "dynamic_min", "dynamic_max")
+
+
+def _set_limits(call: Call, vm: Row, **limits: int) -> None:
+    """Change some of the four limits; they must be in order afterwards."""
+    new = {name: limits.get(name, vm[f"memory_{name}"]) for name in _LIMITS}
+    in_order = new["static_min"] <= new["dynamic_min"] <= new["dynamic_max"] <= new["static_max"]
+    if new["static_min"] < 0 or not in_order:
+        raise ApiError("MEMORY_CONSTRAINT_VIOLATION_ORDER")
+    call.db.update(vm, **{f"memory_{name}": value for name, value in new.items()})
+    call.db.set(vm, "memory_target", new["dynamic_min"])
+    call.db.set(vm, "memory_overhead", overhead_of(vm))
+
+
+async def _limit(call: Call, ref: str, operation: str, **limits: int) -> str:
+    vm = call.db.get("VM", ref)
+    mark = Mark(vm, operation, lambda: assert_may(call, vm, operation, "Halted"))
+    async with call.world.locks.marked(call, lambda: [mark]):
+        _set_limits(call, vm, **limits)
+    return ""
+
+
+@call(
+    "VM.set_memory_limits(self: VM ref, static_min: int, static_max: int, dynamic_min: int, "
+    "dynamic_max: int) -> void",
+    has_async=True,
+)
+async def set_memory_limits(
+    call: Call, ref: str, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
+) -> str:
+    limits = dict(zip(_LIMITS, (static_min, static_max, dynamic_min, dynamic_max), strict=True))
+    return await _limit(call, ref, "changing_memory_limits", **limits)
+
+
+@call("VM.set_memory(self: VM ref, value: int) -> void", has_async=True)
+async def set_memory(call: Call, ref: str, value: int) -> str:
+    same = {"static_max": value, "dynamic_min": value, "dynamic_max": value}
+    least = min(value, call.db.get("VM", ref)["memory_static_min"])
+    return await _limit(call, ref, "changing_memory_limits", static_min=least, **same)
+
+
+@call("VM.set_memory_static_range(self: VM ref, min: int, max: int) -> void", has_async=True)
+async def set_static_range(call: Call, ref: str, least: int, most: int) -> str:
+    return await _limit(call, ref, "changing_static_range", static_min=least, static_max=most)
+
+
+@call("VM.set_memory_dynamic_range(self: VM ref, min: int, max: int) -> void", has_async=True)
+async def set_dynamic_range(call: Call, ref: str, least: int, most: int) -> str:
+    vm = call.db.get("VM", ref)
+    assert_may(call, vm, "changing_dynamic_range", "Halted", "Running")
+    _set_limits(call, vm, dynamic_min=least, dynamic_max=most)
+    return ""
+
+
+async def _set_one(call: Call, ref: str, name: str, value: int) -> str:
+    return await _limit(call, ref, f"changing_{name.partition('_')[0]}_range", **{name: value})
+
+
+@call("VM.set_memory_static_min(self: VM ref, value: int) -> void")
+async def set_static_min(call: Call, ref: str, value: int) -> str:
+    return await _set_one(call, ref, "static_min", value)
+
+
+@call("VM.set_memory_static_max(self: VM ref, value: int) -> void")
+async def set_static_max(call: Call, ref: str, value: int) -> str:
+    return await _set_one(call, ref, "static_max", value)
+
+
+@call("VM.set_memory_dynamic_min(self: VM ref, value: int) -> void")
+async def set_dynamic_min(call: Call, ref: str, value: int) -> str:
+    return await _set_one(call, ref, "dynamic_min", value)
+
+
+@call("VM.set_memory_dynamic_max(self: VM ref, value: int) -> void")
+async def set_dynamic_max(call: Call, ref: str, value: int) -> str:
+    return await _set_one(call, ref, "dynamic_max", value)
+
+
+@call("VM.compute_memory_overhead(vm: VM ref) -> int", has_async=True, changes=False)
+def compute_memory_overhead(call: Call, ref: str) -> int:
+    return overhead_of(call.db.get("VM", ref))
+
+
+# -- processors
+
+
+def _assert_vcpus(at_startup: int, most: int, value: int) -> None:
+    if not 0 < at_startup <= most:
+        rule = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
+        raise ApiError("INVALID_VALUE", rule, str(value))
+
+
+@call("VM.set_VCPUs_max(self: VM ref, value: int) -> void")
+def set_vcpus_max(call: Call, ref: str, value: int) -> str:
+    vm = call.db.get("VM", ref)
+    assert_power(vm, "Halted")
+    _assert_vcpus(vm["VCPUs_at_startup"], value, value)
+    call.db.set(vm, "VCPUs_max", value)
+    call.db.set(vm, "memory_overhead", overhead_of(vm))
+    return ""
+
+
+@call("VM.set_VCPUs_at_startup(self: VM ref, value: int) -> void")
+def set_vcpus_at_startup(call: Call, ref: str, value: int) -> str:
+    vm = call.db.get("VM", ref)
+    _assert_vcpus(value, vm["VCPUs_max"], value)
+    call.db.set(vm, "VCPUs_at_startup", value)
+    return ""
+
+
+# -- devices
+
+
+@call("VM.get_allowed_VBD_devices(vm: VM ref) -> string set", changes=False)
+def get_allowed_vbd_devices(call: Call, ref: str) -> list[str]:
+    return vbd.free_devices(call, call.db.get("VM", ref))
+
+
+@call("VM.get_allowed_VIF_devices(vm: VM ref) -> string set", changes=False)
+def get_allowed_vif_devices(call: Call, ref: str) -> list[str]:
+    return vif.free_devices(call, call.db.get("VM", ref))
+
+
+@call("VM.update_allowed_operations(self: VM ref) -> void", has_async=True, changes=False)
+def update_allowed_operations(call: Call, ref: str) -> str:
+    call.db.get("VM", ref)
+    return ""

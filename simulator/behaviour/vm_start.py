@@ -1,0 +1,201 @@
+"""VM.start and VM.start_on: mark, lock devices, place, and run on the host.
+
+The order of the checks is XAPI's, and a client can tell: which error it gets depends on it.
+Phases: placed (host chosen, nothing run yet), started (the domain runs, xapi has not said so).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from simulator.behaviour import vbd, vif
+from simulator.behaviour.vm_state import (
+    assert_can_boot_here,
+    assert_may,
+    assert_no_template,
+    is_live,
+    possible_hosts,
+)
+from simulator.calls import Call, call
+from simulator.errors import ApiError
+from simulator.locks import Mark
+from simulator.memory import overhead_of
+from simulator.values import now
+
+if TYPE_CHECKING:
+    from simulator.db import Row
+
+
+@call("VM.start(vm: VM ref, start_paused: bool, force: bool) -> void", has_async=True)
+async def start(call: Call, ref: str, paused: bool, _force: bool) -> str:  # noqa: FBT001
+    return await _start(call, call.db.get("VM", ref), None, "start", paused=paused)
+
+
+@call(
+    "VM.start_on(vm: VM ref, host: host ref, start_paused: bool, force: bool) -> void",
+    has_async=True,
+)
+async def start_on(call: Call, ref: str, host_ref: str, paused: bool, _force: bool) -> str:  # noqa: FBT001
+    vm, host = call.db.get("VM", ref), call.db.get("host", host_ref)
+    if "evacuate" in host["current_operations"].values():
+        raise ApiError("HOST_EVACUATE_IN_PROGRESS", host.ref)
+    return await _start(call, vm, host, "start_on", paused=paused)
+
+
+async def _start(call: Call, vm: Row, host: Row | None, how: str, *, paused: bool) -> str:
+    locks = call.world.locks
+
+    def check() -> None:
+        assert_may(call, vm, how, "Halted")
+        assert_no_template(vm, how)
+
+    def disks() -> list[Mark]:
+        return [vbd.attach_mark(call, row) for row in call.db.rows("VBD", vm["VBDs"])]
+
+    def interfaces() -> list[Mark]:
+        return [vif.attach_mark(call, row) for row in call.db.rows("VIF", vm["VIFs"])]
+
+    async with (
+        locks.marked(call, lambda: [Mark(vm, how, check)]),
+        locks.marked(call, disks, quick=True),
+        locks.marked(call, interfaces),
+    ):
+        chosen = await _place(call, vm, host)
+        try:
+            with _marked_host(call, chosen):
+                await call.phase("placed")
+                await on_host(call, chosen, _run(call, vm, chosen, paused=paused))
+        finally:
+            call.world.memory.unschedule(vm)
+    return ""
+
+
+async def _place(call: Call, vm: Row, host: Row | None) -> Row:
+    """Choose the host and promise it the memory: one start at a time in the whole pool."""
+    async with call.world.locks.placement:
+        await call.spend("placement")
+        call.db.set(vm, "memory_overhead", overhead_of(vm))
+        if host is None:
+            host = _choose(call, vm)
+        else:
+            assert_can_boot_here(call, vm, host)
+        call.world.memory.schedule(vm, host.ref)
+    return host
+
+
+def _choose(call: Call, vm: Row) -> Row:
+    """The host of the VM's affinity if it will do, else the one with most room."""
+    hosts = possible_hosts(call, vm)
+    if not hosts:
+        raise ApiError("NO_HOSTS_AVAILABLE")
+    free = call.world.memory.free
+    return max(hosts, key=lambda host: (host.ref == vm["affinity"], free(host)))
+
+
+@contextmanager
+def _marked_host(call: Call, host: Row) -> Iterator[None]:
+    call.db.put(host, "current_operations", call.mark, "vm_start")
+    try:
+        yield
+    finally:
+        call.db.drop(host, "current_operations", call.mark)
+
+
+async def on_host(call: Call, host: Row, work: object) -> None:
+    """Have a host do work that it finishes even when xapi goes away meanwhile."""
+    if not is_live(call, host):
+        if asyncio.iscoroutine(work):
+            work.close()
+        raise ApiError("HOST_OFFLINE", host.ref)
+    if not asyncio.iscoroutine(work):
+        raise TypeError("work is a coroutine")
+    job = call.world.run_on_host(work, host.ref)
+    try:
+        await asyncio.shield(job)
+    except asyncio.CancelledError:
+        if job.cancelled():  # the host died, not xapi
+            raise ApiError("CANNOT_CONTACT_HOST", host.ref) from None
+        raise
+
+
+async def _run(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
+    """Build the domain, once one of the host's workers is free."""
+    async with call.world.locks.host_queue(host.ref):
+        call.stop_if_cancelled()
+        call.world.guests.silence(vm)
+        _attach(call, vm, host)
+        try:
+            await call.spend("VM.start")
+            disks = sum(1 for row in call.db.rows("VBD", vm["VBDs"]) if row["type"] == "Disk")
+            if disks > 1:
+                await call.spend("VM.start per disk", disks - 1)
+            await call.phase("started")
+        except ApiError:
+            detach(call, vm)
+            raise
+        _become_running(call, vm, host, paused=paused)
+
+
+def _attach(call: Call, vm: Row, host: Row) -> None:
+    db = call.db
+    for row in db.rows("VBD", vm["VBDs"]):
+        db.set(row, "currently_attached", True)
+    for row in db.rows("VIF", vm["VIFs"]):
+        db.set(row, "currently_attached", True)
+        attach_network(call, row["network"], host)
+
+
+def attach_network(call: Call, network: str, host: Row) -> None:
+    for pif in call.db.rows("PIF", call.db.get("network", network)["PIFs"]):
+        if pif["host"] == host.ref:
+            call.db.set(pif, "currently_attached", True)
+
+
+def detach(call: Call, vm: Row) -> None:
+    for row in call.db.rows("VBD", vm["VBDs"]):
+        vbd.detach(call, row)
+    for row in call.db.rows("VIF", vm["VIFs"]):
+        call.db.set(row, "currently_attached", False)
+
+
+def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
+    db = call.db
+    if db.find("VM", vm.ref) is None:
+        return
+    for row in db.rows("VBD", vm["VBDs"]):
+        vbd.attach(call, row)
+    call.world.domains += 1
+    call.world.memory.unschedule(vm)
+    db.update(
+        vm,
+        resident_on=host.ref,
+        domid=call.world.domains,
+        power_state="Paused" if paused else "Running",
+    )
+    metrics = db.find("VM_metrics", vm["metrics"])
+    if metrics is not None:
+        cpus = {str(n): 0.0 for n in range(vm["VCPUs_at_startup"])}
+        memory = vm["memory_dynamic_min"]
+        db.update(metrics, start_time=now(), last_updated=now(), memory_actual=memory)
+        db.update(metrics, VCPUs_number=vm["VCPUs_at_startup"], VCPUs_utilisation=cpus)
+    console = db.create("console", VM=vm.ref, protocol="rfb")
+    db.set(console, "location", f"https://{host['address']}/console?uuid={console.uuid}")
+    if not paused:
+        call.world.guests.boot(vm)
+
+
+@call("VM.assert_can_boot_here(self: VM ref, host: host ref) -> void", has_async=True, changes=False)
+def assert_can_boot_here_call(call: Call, ref: str, host: str) -> str:
+    assert_can_boot_here(call, call.db.get("VM", ref), call.db.get("host", host))
+    return ""
+
+
+@call("VM.get_possible_hosts(vm: VM ref) -> host ref set", has_async=True, changes=False)
+def get_possible_hosts(call: Call, ref: str) -> list[str]:
+    vm = call.db.get("VM", ref)
+    if call.db.find("host", vm["scheduled_to_be_resident_on"]):
+        return [vm["scheduled_to_be_resident_on"]]
+    return [host.ref for host in possible_hosts(call, vm)]

@@ -1,0 +1,176 @@
+"""Stopping, pausing, rebooting and destroying a VM."""
+
+from __future__ import annotations
+
+from simulator.behaviour.vm_clone import destroy_rows
+from simulator.behaviour.vm_start import detach, on_host
+from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power
+from simulator.calls import Call, call
+from simulator.db import Row
+from simulator.errors import ApiError
+from simulator.locks import Mark
+from simulator.values import NULL
+
+#: operations that a hard shutdown ends first; they notice when the domain is gone
+_CUT_SHORT = frozenset({"clean_shutdown", "clean_reboot", "hard_reboot", "suspend", "pool_migrate"})
+
+
+@call("VM.hard_shutdown(vm: VM ref) -> void", has_async=True)
+async def hard_shutdown(call: Call, ref: str) -> str:
+    vm = call.db.get("VM", ref)
+
+    def check() -> None:
+        assert_may(
+            call, vm, "hard_shutdown", "Paused", "Suspended", "Running", beside=_CUT_SHORT
+        )
+
+    async with call.world.locks.marked(call, lambda: [Mark(vm, "hard_shutdown", check)]):
+        for task in call.db.rows("task", list(vm["current_operations"])):
+            if task.ref != call.mark:
+                call.world.tasks.cancel(task, call.mark)
+        await _stop(call, vm, "VM.hard_shutdown")
+    return ""
+
+
+@call("VM.clean_shutdown(vm: VM ref) -> void", has_async=True)
+async def clean_shutdown(call: Call, ref: str) -> str:
+    vm = call.db.get("VM", ref)
+
+    def check() -> None:
+        assert_may(call, vm, "clean_shutdown", "Running")
+        _assert_feature(call, vm, "feature-shutdown")
+
+    async with call.world.locks.marked(call, lambda: [Mark(vm, "clean_shutdown", check)]):
+        await _stop(call, vm, "VM.clean_shutdown")
+    return ""
+
+
+@call("VM.shutdown(vm: VM ref) -> void", has_async=True)
+async def shutdown(call: Call, ref: str) -> str:
+    """A clean shutdown, and a hard one if that does not work."""
+    vm = call.db.get("VM", ref)
+    assert_no_template(vm, "shutdown")
+    try:
+        return await clean_shutdown(call, ref)
+    except ApiError:
+        call.stop_if_cancelled()
+        return await hard_shutdown(call, ref)
+
+
+def _assert_feature(call: Call, vm: Row, feature: str) -> None:
+    guest = call.db.find("VM_guest_metrics", vm["guest_metrics"])
+    if guest is None or feature not in guest["other"]:
+        raise ApiError("VM_LACKS_FEATURE", vm.ref)
+
+
+async def _stop(call: Call, vm: Row, latency: str) -> None:
+    host = call.db.find("host", vm["resident_on"])
+    if host is None:
+        become_halted(call, vm)
+        return
+    await on_host(call, host, _stop_on(call, vm, host, latency))
+
+
+async def _stop_on(call: Call, vm: Row, host: Row, latency: str) -> None:
+    async with call.world.locks.host_queue(host.ref):
+        await call.spend(latency)
+        await call.phase("stopped")
+        become_halted(call, vm)
+
+
+def become_halted(call: Call, vm: Row) -> None:
+    """The domain is gone."""
+    db = call.db
+    if db.find("VM", vm.ref) is None:
+        return
+    call.world.guests.stop(vm)
+    detach(call, vm)
+    for console in db.rows("console", list(vm["consoles"])):
+        db.destroy(console)
+    db.update(vm, resident_on=NULL, domid=-1, power_state="Halted")
+    if (guest := db.find("VM_guest_metrics", vm["guest_metrics"])) is not None:
+        db.set(guest, "live", False)
+
+
+@call("VM.pause(vm: VM ref) -> void", has_async=True)
+async def pause(call: Call, ref: str) -> str:
+    return await _toggle(call, ref, "pause", "Running", "Paused")
+
+
+@call("VM.unpause(vm: VM ref) -> void", has_async=True)
+async def unpause(call: Call, ref: str) -> str:
+    await _toggle(call, ref, "unpause", "Paused", "Running")
+    vm = call.db.get("VM", ref)
+    if call.db.find("VM_guest_metrics", vm["guest_metrics"]) is None:
+        call.world.guests.boot(vm)
+    return ""
+
+
+async def _toggle(call: Call, ref: str, how: str, before: str, after: str) -> str:
+    vm = call.db.get("VM", ref)
+    mark = Mark(vm, how, lambda: assert_may(call, vm, how, before))
+    async with call.world.locks.marked(call, lambda: [mark]):
+        await call.spend("VM.pause")
+        call.db.set(vm, "power_state", after)
+    return ""
+
+
+@call("VM.hard_reboot(vm: VM ref) -> void", has_async=True)
+async def hard_reboot(call: Call, ref: str) -> str:
+    return await _reboot(call, ref, "hard_reboot")
+
+
+@call("VM.clean_reboot(vm: VM ref) -> void", has_async=True)
+async def clean_reboot(call: Call, ref: str) -> str:
+    _assert_feature(call, call.db.get("VM", ref), "feature-reboot")
+    return await _reboot(call, ref, "clean_reboot")
+
+
+async def _reboot(call: Call, ref: str, how: str) -> str:
+    vm = call.db.get("VM", ref)
+    states = ("Running",) if how == "clean_reboot" else ("Paused", "Running")
+    mark = Mark(vm, how, lambda: assert_may(call, vm, how, *states))
+    async with call.world.locks.marked(call, lambda: [mark]):
+        host = call.db.get("host", vm["resident_on"])
+        await on_host(call, host, _reboot_on(call, vm, host))
+    return ""
+
+
+async def _reboot_on(call: Call, vm: Row, host: Row) -> None:
+    async with call.world.locks.host_queue(host.ref):
+        await call.spend("VM.reboot")
+        call.world.guests.silence(vm)
+        call.world.domains += 1
+        call.db.update(vm, domid=call.world.domains, power_state="Running")
+        call.world.guests.boot(vm)
+
+
+@call("VM.power_state_reset(vm: VM ref) -> void", has_async=True)
+def power_state_reset(call: Call, ref: str) -> str:
+    vm = call.db.get("VM", ref)
+    host = call.db.find("host", vm["resident_on"])
+    if host is not None:
+        metrics = call.db.find("host_metrics", host["metrics"])
+        if metrics is not None and metrics["live"]:
+            raise ApiError("HOST_IS_LIVE", host.ref)
+    become_halted(call, vm)
+    return ""
+
+
+@call("VM.destroy(self: VM ref) -> void", has_async=True)
+async def destroy(call: Call, ref: str) -> str:
+    vm = call.db.get("VM", ref)
+
+    def check() -> None:
+        assert_may(call, vm, "destroy")
+        if vm["is_default_template"]:
+            raise ApiError("VM_CANNOT_DELETE_DEFAULT_TEMPLATE", ref)
+        assert_power(vm, "Halted", "Suspended")
+        if vm["is_control_domain"]:
+            raise ApiError("OPERATION_NOT_ALLOWED", "Operation not allowed on a control domain")
+
+    async with call.world.locks.marked(call, lambda: [Mark(vm, "destroy", check)]):
+        await call.spend("VM.destroy")
+        await call.phase("rows")
+        destroy_rows(call, vm)
+    return ""

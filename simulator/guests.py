@@ -1,0 +1,84 @@
+"""What runs inside the VMs: after its boot a guest says a word, and later has an address."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.values import NULL, now
+
+if TYPE_CHECKING:
+    from simulator.db import Row
+    from simulator.world import World
+
+_OS: Final = {"name": "Pretended Linux", "uname": "6.1.0", "distro": "debian", "major": "12"}
+_CAN: Final = ("feature-shutdown", "feature-reboot", "feature-suspend", "feature-vcpu-hotplug")
+
+
+class Guests:
+    """The guests of the pool's running VMs."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._booting: dict[str, asyncio.Task[Any]] = {}
+        self._addresses: dict[str, str] = {}  # VIF -> address
+        self._given = 0
+
+    def boot(self, vm: Row) -> None:
+        self.stop(vm)
+        self._booting[vm.ref] = self.world.run_on_host(self._boot(vm))
+
+    def stop(self, vm: Row) -> None:
+        """The domain is gone: so is the guest, and what it said."""
+        if (booting := self._booting.pop(vm.ref, None)) is not None:
+            booting.cancel()
+
+    def silence(self, vm: Row) -> None:
+        """Remove what the guest said, as a start does before the guest runs."""
+        db = self.world.db
+        if (metrics := db.find("VM_guest_metrics", vm["guest_metrics"])) is not None:
+            db.destroy(metrics)
+        db.set(vm, "guest_metrics", NULL)
+
+    async def _boot(self, vm: Row) -> None:
+        db, latency = self.world.db, self.world.latency
+        await asyncio.sleep(latency.of("guest.boot"))
+        self.silence(vm)
+        metrics = db.create(
+            "VM_guest_metrics",
+            os_version=dict(_OS),
+            PV_drivers_version={"major": "9", "minor": "3", "micro": "0", "build": "1"},
+            PV_drivers_up_to_date=True,
+            PV_drivers_detected=True,
+            live=True,
+            last_updated=now(),
+            other=dict.fromkeys(_CAN, "1"),
+            can_use_hotplug_vbd="yes",
+            can_use_hotplug_vif="yes",
+        )
+        db.set(vm, "guest_metrics", metrics.ref)
+        await asyncio.sleep(latency.of("guest.address"))
+        self.tell_addresses(vm)
+
+    def tell_addresses(self, vm: Row) -> None:
+        db = self.world.db
+        metrics = db.find("VM_guest_metrics", vm["guest_metrics"])
+        if metrics is None:
+            return
+        networks: dict[str, str] = {}
+        for vif in db.rows("VIF", vm["VIFs"]):
+            if vif["currently_attached"]:
+                address = self._address(vif)
+                networks[f"{vif['device']}/ip"] = address
+                networks[f"{vif['device']}/ipv4/0"] = address
+        db.update(metrics, networks=networks, last_updated=now())
+
+    def _address(self, vif: Row) -> str:
+        """A static address where one was configured, else one that no other VIF has."""
+        if vif["ipv4_configuration_mode"] == "Static" and vif["ipv4_addresses"]:
+            return str(vif["ipv4_addresses"][0]).partition("/")[0]
+        if vif.ref not in self._addresses:
+            self._given += 1
+            high, low = divmod(self._given - 1, 250)
+            self._addresses[vif.ref] = f"10.{high // 256 % 256}.{high % 256}.{low + 2}"
+        return self._addresses[vif.ref]

@@ -1,0 +1,224 @@
+"""HTTP/1.1 as XAPI's own server speaks it: keep-alive, one request after the other.
+
+A connection's requests are answered in their order, however many arrive at once; a body that is
+too large ends the connection before it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+import httptools
+
+from simulator.errors import Dropped
+
+BODY_MAX: Final = 300 * 1024
+_REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
+_HEADERS_MAX: Final = 64 * 1024
+
+
+class Request(NamedTuple):
+    """One request, whole."""
+
+    method: str
+    target: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+    keep_alive: bool
+
+
+class Response(NamedTuple):
+    """One answer."""
+
+    body: bytes
+    content_type: str = "text/html"
+    status: int = 200
+
+
+Handler = Callable[[Request], "Response | Awaitable[Response]"]
+
+
+def error_page(status: int, text: str) -> Response:
+    reason = _REASONS.get(status, "").lower()
+    page = f"<html><body><h1>HTTP {status} {reason}</h1>{text}</body></html>"
+    return Response(page.encode(), "text/html", status)
+
+
+def malformed_page() -> Response:
+    return error_page(500, "An unexpected error occurred; please wait a while and try again.")
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[Request] = deque()
+        self._answering: asyncio.Task[None] | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._head_size = 0
+        self._body: list[bytes] = []
+        self._body_size = 0
+
+    # -- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+            self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._server.connections.discard(self)
+        self._transport = None
+        self._queue.clear()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.abort()
+        except httptools.HttpParserError:
+            self._write(error_page(400, "The request is no HTTP."), keep_alive=False)
+
+    # -- what the parser calls
+
+    def on_message_begin(self) -> None:
+        self._reset()
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+        self._count_head(len(part))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value))
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        length = self._headers.get("content-length", "0")
+        if length.isdecimal() and self._is_too_large(int(length)):
+            self._refuse_body()
+        elif self._headers.get("expect", "").lower() == "100-continue" and self._transport:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, part: bytes) -> None:
+        self._body_size += len(part)
+        if self._is_too_large(self._body_size):
+            self._refuse_body()
+        else:
+            self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        request = Request(
+            self._parser.get_method().decode("latin-1"),
+            self._target.decode("latin-1"),
+            self._headers,
+            b"".join(self._body),
+            self._parser.should_keep_alive(),
+        )
+        if self._answering is None and not self._queue:
+            self._answer(request)
+        else:
+            self._queue.append(request)
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > _HEADERS_MAX:
+            self.abort()
+
+    def _is_too_large(self, size: int) -> bool:
+        return self._server.body_max is not None and size > self._server.body_max
+
+    def _refuse_body(self) -> None:
+        self._body = []
+        self._write(malformed_page(), keep_alive=False)
+
+    # -- answering
+
+    def _answer(self, request: Request) -> None:
+        """Answer at once where the answer is ready, else in a task."""
+        try:
+            answer = self._server.handler(request)
+        except Dropped:
+            self.abort()
+            return
+        if isinstance(answer, Response):
+            self._write(answer, keep_alive=request.keep_alive)
+        else:
+            self._answering = asyncio.get_running_loop().create_task(
+                self._answer_later(answer, keep_alive=request.keep_alive)
+            )
+
+    async def _answer_later(self, answer: Awaitable[Response], *, keep_alive: bool) -> None:
+        try:
+            self._write(await answer, keep_alive=keep_alive)
+        except Dropped:
+            self.abort()
+        except Exception as bug:  # noqa: BLE001 - the connection goes, the server stays
+            traceback.print_exception(bug, file=sys.stderr)
+            self.abort()
+        finally:
+            self._answering = None
+        while self._queue and self._answering is None:
+            self._answer(self._queue.popleft())
+
+    def _write(self, response: Response, *, keep_alive: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        head = (
+            f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"
+            f"content-type: {response.content_type}\r\n"
+            f"content-length: {len(response.body)}\r\n"
+            f"connection: {'keep-alive' if keep_alive else 'close'}\r\n"
+            "cache-control: no-cache, no-store\r\n"
+            "Access-Control-Allow-Origin: *\r\n"
+            "Access-Control-Allow-Headers: X-Requested-With\r\n\r\n"
+        )
+        self._transport.write(head.encode("latin-1") + response.body)
+        if not keep_alive:
+            self._queue.clear()
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Server:
+    """A listening address and its connections."""
+
+    def __init__(self, handler: Handler, body_max: int | None = BODY_MAX) -> None:
+        self.handler = handler
+        self.body_max = body_max
+        self.connections: set[Connection] = set()
+        self.address = ""
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self), host, port, backlog=1024
+        )
+        self.address = "http://{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+
+    def abort_connections(self) -> None:
+        for connection in list(self.connections):
+            connection.abort()
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.abort_connections()

@@ -1,0 +1,103 @@
+"""How long the acts of the pool take: all of it is in this file.
+
+Each figure is a mean in seconds before `--time-scale`, and says what it rests on: `fact` (read in
+XAPI's sources) or `assumed` (no table is published; chosen within the ranges people report).
+Jitter comes from a seed. A latency that is set from outside is meant as it is: neither scaled nor
+jittered.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+JITTER: Final = 0.25
+#: the event loop cannot wait for less with any sense
+_SHORTEST: Final = 0.001
+
+
+class Figure(NamedTuple):
+    seconds: float
+    basis: Literal["fact", "assumed"]
+
+
+FIGURES: Final[Mapping[str, Figure]] = {
+    "session.login_with_password": Figure(0.05, "assumed"),
+    "call.get": Figure(0.002, "assumed"),
+    "call.set": Figure(0.007, "assumed"),
+    "placement": Figure(0.02, "assumed"),  # held under the one lock of the master
+    "VDI.create": Figure(1.0, "assumed"),
+    "VDI.clone": Figure(1.2, "assumed"),
+    "VDI.copy per GiB": Figure(8.0, "assumed"),
+    "VDI.snapshot": Figure(1.2, "assumed"),
+    "VDI.resize": Figure(0.8, "assumed"),
+    "VDI.destroy": Figure(1.0, "assumed"),
+    "SR.scan": Figure(1.0, "assumed"),
+    "VM.clone rows": Figure(0.2, "assumed"),  # what a clone takes beside its disks
+    "VM.provision": Figure(0.05, "assumed"),
+    "VM.create": Figure(0.02, "assumed"),
+    "VM.destroy": Figure(0.05, "assumed"),
+    "VM.start": Figure(5.0, "assumed"),  # start and start_on, on the host
+    "VM.start per disk": Figure(1.0, "assumed"),  # beyond the first
+    "VM.pause": Figure(0.3, "assumed"),
+    "VM.hard_shutdown": Figure(3.0, "assumed"),
+    "VM.clean_shutdown": Figure(12.0, "assumed"),
+    "VM.reboot": Figure(5.0, "assumed"),
+    "VBD.create": Figure(0.015, "assumed"),
+    "VBD.plug": Figure(1.0, "assumed"),
+    "VIF.create": Figure(0.015, "assumed"),
+    "VIF.plug": Figure(1.0, "assumed"),
+    "network.create": Figure(0.2, "assumed"),
+    "network.attach": Figure(0.3, "assumed"),
+    "guest.boot": Figure(15.0, "assumed"),  # from VM.start's end to the guest's first word
+    "guest.address": Figure(4.0, "assumed"),  # from there to its first address
+    "retry.least": Figure(1.0, "fact"),  # waits of a call that met another operation
+    "retry.most": Figure(20.0, "fact"),
+    "retry.quick": Figure(2.0, "fact"),  # the same, for the devices of a VM that starts
+}
+
+
+class Latency:
+    """The figures, scaled, with jitter from a seed; any of them can be set."""
+
+    def __init__(self, scale: float = 1.0, seed: int = 0) -> None:
+        self.scale = scale
+        self._chance = random.Random(seed)
+        self._set: dict[str, float] = {}
+
+    def of(self, name: str) -> float:
+        """Seconds that the act takes this time."""
+        if name in self._set:
+            return self._set[name]
+        if not self.scale:
+            return 0.0
+        return FIGURES[name].seconds * self.scale * self._chance.uniform(1 - JITTER, 1 + JITTER)
+
+    def of_call(self, verb: str, *, changes: bool) -> float:
+        """Seconds of the call itself, for the small ones; what is too short to wait is nothing."""
+        if verb.startswith(("get_", "set_", "add_", "remove_")):
+            seconds = self.of("call.set" if changes else "call.get")
+            return seconds if seconds >= _SHORTEST else 0.0
+        return 0.0
+
+    def uniform(self, least: str, most: str) -> float:
+        return self._chance.uniform(self.of(least), self.of(most))
+
+    def set(self, figures: Mapping[str, float | None]) -> None:
+        """Set figures to seconds as they are; None gives a figure back to the table."""
+        for name, seconds in figures.items():
+            if name not in FIGURES:
+                raise ValueError(f"no latency is called {name!r}; there are: {', '.join(FIGURES)}")
+            if seconds is None:
+                self._set.pop(name, None)
+            elif isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= 0:
+                self._set[name] = float(seconds)
+            else:
+                raise ValueError(f"latency {name!r} must be seconds, not {seconds!r}")
+
+    def current(self) -> dict[str, float]:
+        return {
+            name: self._set.get(name, figure.seconds * self.scale)
+            for name, figure in FIGURES.items()
+        }

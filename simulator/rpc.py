@@ -1,0 +1,78 @@
+"""The pool's own port: which path speaks which format."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from simulator import wire_json, wire_xml
+from simulator.dispatch import serve
+from simulator.errors import ApiError, Malformed
+from simulator.http import Request, Response, error_page, malformed_page
+from simulator.world import World
+
+
+class Door:
+    """Takes requests to the pool and gives answers in the format they came in."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+        if request.method != "POST":
+            return error_page(404, "There is nothing to get here; calls are posted.")
+        path = request.target.partition("?")[0]
+        try:
+            if path == "/jsonrpc":
+                return self._json(request)
+            return self._xml(request)
+        except Malformed:
+            return malformed_page()
+
+    def _json(self, request: Request) -> Response | Awaitable[Response]:
+        call = wire_json.decode(request.body)
+        return self._reply(
+            request,
+            call.method,
+            call.params,
+            lambda value: Response(wire_json.success(call, value), "application/json"),
+            lambda error: Response(wire_json.failure(call, error), "application/json"),
+        )
+
+    def _xml(self, request: Request) -> Response | Awaitable[Response]:
+        method, params = wire_xml.decode(request.body)
+        wrapped = method != "system.listMethods"
+        return self._reply(
+            request,
+            method,
+            params,
+            lambda value: Response(wire_xml.success(value, wrapped=wrapped), "text/xml"),
+            lambda error: Response(wire_xml.failure(error), "text/xml"),
+        )
+
+    def _reply(
+        self,
+        request: Request,
+        method: str,
+        params: list[Any],
+        success: Callable[[Any], Response],
+        failure: Callable[[list[str]], Response],
+    ) -> Response | Awaitable[Response]:
+        try:
+            value = serve(self.world, method, params, request.headers)
+        except ApiError as refused:
+            return failure(refused.description)
+        if isinstance(value, Awaitable):
+            return self.world.run(_later(value, success, failure))
+        return success(value)
+
+
+async def _later(
+    value: Awaitable[Any],
+    success: Callable[[Any], Response],
+    failure: Callable[[list[str]], Response],
+) -> Response:
+    try:
+        return success(await value)
+    except ApiError as refused:
+        return failure(refused.description)

@@ -1,0 +1,75 @@
+"""The whole pool as JSON, out and in: `GET /state` and `PUT /state`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulator.db import Row
+from simulator.schema.declare import CLASSES
+from simulator.values import Datetime, zero
+from simulator.world import World
+
+#: rows that belong to the running xapi, not to the pool
+_PASSING = frozenset({"session", "task"})
+
+
+def dump(world: World) -> dict[str, dict[str, Any]]:
+    """All rows by class and ref; a session's ref, being its credential, is not shown."""
+    return {
+        name: {
+            (f"session-{row.uuid}" if name == "session" else ref): row.record()
+            for ref, row in table.rows.items()
+        }
+        for name, table in world.db.tables.items()
+        if table.rows
+    }
+
+
+def load(world: World, given: Any) -> int:
+    """Replace the pool with a dump. Sessions and tasks end, as with a restart of xapi."""
+    rows = _checked(given)
+    world.restart()
+    for name in world.db.tables:
+        for row in world.db.all(name):
+            world.guests.stop(row)
+            world.db.destroy(row)
+    for cls, ref, values in rows:
+        world.db.create(cls, ref, **values)
+    return len(rows)
+
+
+def _checked(given: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    if not isinstance(given, dict):
+        raise TypeError("a state is an object: class, then ref, then record")
+    if len(given.get("pool", {})) != 1 or not given.get("host"):
+        raise ValueError("a state has one pool and at least one host")
+    rows = []
+    for cls, records in given.items():
+        if cls not in CLASSES or not CLASSES[cls].has_rows:
+            raise ValueError(f"no class is called {cls!r}")
+        for ref, record in {} if cls in _PASSING else records.items():
+            rows.append((cls, ref, _values(cls, record)))
+    return rows
+
+
+def _values(cls: str, record: Any) -> dict[str, Any]:
+    fields = CLASSES[cls].fields
+    if unknown := set(record) - set(fields):
+        raise ValueError(f"{cls} has no {', '.join(sorted(unknown))}")
+    values = {}
+    for name, value in record.items():
+        type_ = fields[name].type
+        if type(value) is not type(zero(type_)) and not isinstance(value, (int, str)):
+            raise ValueError(f"{cls}.{name} is a {type_}")
+        values[name] = Datetime(value) if type_ == "datetime" else value
+    return values
+
+
+def named(world: World, cls: str, wanted: str) -> Row:
+    """The object of that ref, uuid or name."""
+    for row in world.db.all(cls):
+        if wanted in {row.ref, row.uuid, row.values.get("name_label")}:
+            return row
+    raise LookupError(f"no {cls} is called {wanted!r}")
+
+

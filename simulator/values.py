@@ -1,0 +1,199 @@
+"""The types of fields and parameters: reading what a client sent, and what a field is at first.
+
+Values are plain Python ones: str, int, bool, float, list, dict (keys are always strings). Two
+subclasses carry what the XML encoding must know and JSON need not.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from simulator.errors import failure
+from simulator.schema.declare import ENUM_VALUES
+
+NULL: Final = "OpaqueRef:NULL"
+
+Reader = Callable[[Any], Any]
+
+
+class Datetime(str):
+    """A moment, in the only form XAPI writes: 20260821T12:34:56Z."""
+
+    __slots__ = ()
+
+
+class Int32(int):
+    """A number that XML-RPC carries as <i4>, where XAPI's other numbers are bare strings."""
+
+
+EPOCH: Final = Datetime("19700101T00:00:00Z")
+_MOMENT: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z?$")
+
+
+def now() -> Datetime:
+    return moment(time.time())
+
+
+def moment(seconds: float) -> Datetime:
+    """
+    >>> moment(0)
+    '19700101T00:00:00Z'
+    """
+    return Datetime(time.strftime("%Y%m%dT%H:%M:%SZ", time.gmtime(seconds)))
+
+
+def shown(value: Any) -> str:
+    """A value as XAPI's complaints about it show it."""
+    if isinstance(value, bool):
+        return f"B({str(value).lower()})"
+    if isinstance(value, str):
+        return f"S({value})"
+    if isinstance(value, int):
+        return f"I({value})"
+    if isinstance(value, float):
+        return f"F({value:g})"
+    if isinstance(value, list):
+        return f"[{';'.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return f"{{{';'.join(f'{k}:{shown(v)}' for k, v in value.items())}}}"
+    return "N"
+
+
+def _expected(what: str, value: Any) -> Exception:
+    return failure(f"Expected {what}, got '{shown(value)[:200]}'")
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise _expected("string", value)
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str):
+        try:
+            number = int(value)
+        except ValueError:
+            raise failure("Int64.of_string") from None
+    else:
+        raise _expected("int64", value)
+    if -(2**63) <= number < 2**63:
+        return number
+    raise failure("Int64.of_string")
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise failure("float_of_string") from None
+    raise _expected("float", value)
+
+
+def _bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _expected("bool", value)
+
+
+def _datetime(value: Any) -> Datetime:
+    found = _MOMENT.match(value) if isinstance(value, str) else None
+    if found is None:
+        raise _expected("datetime", value)
+    year, month, day, *clock = found.groups()
+    return Datetime(f"{year}{month}{day}T{':'.join(clock)}Z")
+
+
+def _ignored(value: Any) -> Any:
+    return value
+
+
+_SIMPLE: Final[dict[str, Reader]] = {
+    "string": _string,
+    "secretstring": _string,
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "datetime": _datetime,
+}
+
+
+@functools.cache
+def reader(text: str) -> Reader:
+    """The function that turns what a client sent into a value of the type, or fails as XAPI does."""
+    if text in _SIMPLE:
+        return _SIMPLE[text]
+    if text.endswith(" ref"):
+        return _string
+    if text.endswith(" set"):
+        return _set_reader(reader(text[:-4]))
+    if text.startswith("(") and text.endswith(") map"):
+        key, value = map_sides(text)
+        return _map_reader(reader(key), reader(value))
+    if text.startswith("enum "):
+        return _enum_reader(text[5:])
+    return _ignored  # records are read by the call that takes them
+
+
+def map_sides(text: str) -> tuple[str, str]:
+    """
+    >>> map_sides("(string -> VM ref) map")
+    ('string', 'VM ref')
+    """
+    key, _, value = text[1:-5].partition(" -> ")
+    return key, value
+
+
+def _set_reader(item: Reader) -> Reader:
+    def read(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise _expected("set", value)
+        return [item(one) for one in value]
+
+    return read
+
+
+def _map_reader(key: Reader, item: Reader) -> Reader:
+    def read(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _expected("map", value)
+        return {str(key(name)): item(one) for name, one in value.items()}
+
+    return read
+
+
+def _enum_reader(name: str) -> Reader:
+    # XAPI compares the values of enums without regard to case.
+    values = {one.lower(): one for one in ENUM_VALUES.get(name, ())}
+
+    def read(value: Any) -> str:
+        text = _string(value)
+        if text.lower() not in values:
+            raise failure(f"Unknown value of {name}: {text[:200]}")
+        return values[text.lower()]
+
+    return read
+
+
+def zero(text: str) -> Any:
+    """What a field of the type holds when nothing was said: its empty value."""
+    if text.endswith(" option"):
+        return None
+    if text.endswith(" set"):
+        return []
+    if text.endswith(" map"):
+        return {}
+    if text.endswith(" ref"):
+        return NULL
+    if text.startswith("enum "):
+        return ENUM_VALUES[text[5:]][0]
+    return {"int": 0, "float": 0.0, "bool": False, "datetime": EPOCH}.get(text, "")

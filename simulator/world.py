@@ -1,0 +1,127 @@
+"""The world of one simulated pool: its rows, and everything that acts on them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Literal
+
+from simulator.calllog import CallLog
+from simulator.db import Database
+from simulator.events import Events
+from simulator.faults import Faults
+from simulator.guests import Guests
+from simulator.latency import Latency
+from simulator.locks import Locks
+from simulator.memory import Memory
+from simulator.sessions import Sessions
+from simulator.tasks import Tasks
+
+if TYPE_CHECKING:
+    from simulator.db import Row
+
+Profile = Literal["current", "8.2"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the command line decides."""
+
+    hosts: int = 4
+    srs: int = 2
+    time_scale: float = 1.0
+    profile: Profile = "current"
+    host_workers: int = 4
+    seed: int = 0
+    password: str = "xenroot"  # noqa: S105 - the documented default of a pretended pool
+
+
+class World:
+    """One pool. All of it runs in one event loop, so what does not await is atomic."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.db = Database()
+        self.latency = Latency(options.time_scale, options.seed)
+        self.locks = Locks(self, options.host_workers)
+        self.memory = Memory(self.db)
+        self.tasks = Tasks(self)
+        self.sessions = Sessions(self, options.password)
+        self.events = Events(self.db)
+        self.faults = Faults(self, options.seed)
+        self.guests = Guests(self)
+        self.log = CallLog()
+        self.restarts = 0
+        self.on_restart: Callable[[], None] = lambda: None
+        self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
+        self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
+        self.domains = 0  # the last domain id given
+
+    def master(self) -> Row:
+        return self.db.get("host", self.db.only("pool")["master"])
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run work that dies with xapi."""
+        return _keep(self._running, work)
+
+    def dies_with_xapi(self) -> bool:
+        """Whether what runs just now is xapi's own."""
+        return asyncio.current_task() in self._running
+
+    def run_on_host(self, work: Coroutine[Any, Any, Any], host: str = "") -> asyncio.Task[Any]:
+        """Run work that a host finishes even if xapi restarts meanwhile."""
+        return _keep(self._on_hosts.setdefault(host, set()), work)
+
+    def kill_host(self, host: Row) -> None:
+        """The host is gone: what it was doing ends in CANNOT_CONTACT_HOST, its VMs stay listed."""
+        self.db.set(self.db.get("host_metrics", host["metrics"]), "live", False)
+        for task in list(self._on_hosts.get(host.ref, ())):
+            task.cancel()
+        for vm in self.db.rows("VM", list(host["resident_VMs"])):
+            self.guests.stop(vm)
+
+    def find_anywhere(self, ref: str) -> Row | None:
+        """The row of a ref of any class."""
+        for table in self.db.tables.values():
+            if (row := table.rows.get(ref)) is not None:
+                return row
+        return None
+
+    def busy_sessions(self) -> frozenset[str]:
+        """Sessions with an operation under way: they are never collected."""
+        pending = (row.ref for row in self.db.all("task") if row["status"] == "pending")
+        return frozenset(self.tasks.session_of[ref] for ref in pending if ref in self.tasks.session_of)
+
+    def restart(self) -> None:
+        """
+        Restart xapi: connections, sessions and tasks vanish, objects stay as they are.
+
+        Operations stop between two of their acts and undo nothing, as a killed process does; what
+        a host was doing (a start, a shutdown) it finishes by itself.
+        """
+        self.restarts += 1
+        for task in list(self._running):
+            task.cancel()
+        self.on_restart()
+        self.sessions.forget_all()
+        self.tasks.forget_all()
+        self.locks.forget_all()
+        self.memory.forget_all()
+        for table in self.db.tables.values():
+            table.deletions.clear()
+        self.events.forget_all()
+
+    async def stop(self) -> None:
+        tasks = [*self._running, *itertools.chain(*self._on_hosts.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _keep(where: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    task = asyncio.get_running_loop().create_task(work)
+    where.add(task)
+    task.add_done_callback(where.discard)
+    return task
