@@ -1,6 +1,7 @@
 """A server that does on the wire exactly what a test says, and certificates for it."""
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -13,6 +14,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+
+from tests.support.paths import ROOT
+
+REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", ROOT.parent / "shared" / "reference"))
+
+
+@pytest.fixture(scope="session")
+def published() -> dict[str, Any]:
+    """XAPI's published classes and error codes."""
+    path = REFERENCE / "xapi-datamodel.json"
+    if not path.is_file():
+        pytest.skip("needs the published data model (XENLAUNCH_REFERENCE)")
+    model: dict[str, Any] = json.loads(path.read_text())
+    return model
 
 
 class Line:
