@@ -1,14 +1,12 @@
 """The second step: a VM cloned from the template, and made what was asked for."""
 
-from typing import Any
-
-from xenlaunch import names
-from xenlaunch.errors import Refused
-from xenlaunch.model import Launch
-from xenlaunch.xapi.pool import NULL, Pool
-
 from tasks import lookup
 from tasks.cpu import vcpu_params
+from tasks.undo import remove_vm
+from xenlaunch import names
+from xenlaunch.errors import Busy, Refused
+from xenlaunch.model import Launch
+from xenlaunch.xapi.pool import Pool
 
 SECONDS = 3600
 
@@ -28,7 +26,7 @@ def clone(launch: Launch, pool: Pool) -> Launch:
     )
     record = pool.read("VM.get_record", vm)
     pool.know("VM", vm, record["uuid"])
-    own(launch, pool, vm, record)
+    own(pool, vm, record)
     shape(launch, pool, vm, record)
     return launch.but(vm=vm, vm_uuid=record["uuid"])
 
@@ -38,7 +36,7 @@ def working_name(launch: Launch) -> str:
 
 
 def whole_clone(launch: Launch, pool: Pool) -> str | None:
-    """A clone that was made though nobody heard of it. What is not whole is left to be undone.
+    """A clone that was made though nobody heard of it; one that is not whole is removed.
 
     XAPI clones the disks one by one, then makes the VM, then its VBDs, then its VIFs; so a VM of
     our name counts only when it has all of the template's and nothing works on it any more.
@@ -46,19 +44,17 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
     assert launch.template is not None  # noqa: S101  connect has pinned it
     for vm in pool.read("VM.get_by_name_label", working_name(launch)):
         record = pool.read("VM.get_record", vm)
-        pool.know("VM", vm, record["uuid"])
+        if record["current_operations"]:
+            raise Busy("CLONE_RUNNING", [vm], "The pool still works on an earlier clone.")
         parts = (len(record["VBDs"]), len(record["VIFs"]))
-        if parts == (launch.template.vbds, launch.template.vifs) and not record["current_operations"]:
+        if parts == (launch.template.vbds, launch.template.vifs):
             return str(vm)
-        raise Refused(
-            "CLONE_INCOMPLETE",
-            [record["uuid"]],
-            "The pool was interrupted while it cloned the template. Launch it again.",
-        )
+        pool.know("VM", vm, record["uuid"])
+        remove_vm(pool, vm)
     return None
 
 
-def own(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
+def own(pool: Pool, vm: str, record: lookup.Row) -> None:
     """Mark the VM as this launch's, and make it a VM."""
     mark = pool.mark(record["uuid"])
     marked = record["other_config"].get(names.OTHER_CONFIG_MARK) == mark
@@ -114,9 +110,7 @@ def cpus(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
 def host_speed(launch: Launch, pool: Pool) -> int:
     """The MHz of the chosen host's first CPU, which is the one that the formulas mean."""
     assert launch.host is not None  # noqa: S101  a launch is begun with a host
-    cpus = [
-        row for row in pool.records.all("host_cpu").values() if row["host"] == launch.host.ref
-    ]
+    cpus = [row for row in pool.records.all("host_cpu").values() if row["host"] == launch.host.ref]
     if not cpus:
         raise Refused(
             "HOST_SPEED_UNKNOWN",
@@ -131,9 +125,3 @@ def boot_paravirtualised(launch: Launch, pool: Pool, vm: str, record: lookup.Row
         pool.do("PV_args", "VM.set_PV_args", vm, launch.request.pv_args)
     if not record["PV_bootloader"] and not record["PV_kernel"]:
         pool.do("PV_bootloader", "VM.set_PV_bootloader", vm, "pygrub")
-
-
-def own_disks(pool: Pool, vm: str) -> dict[str, Any]:
-    """The VBDs of a VM that hold a disk, by ref."""
-    rows: dict[str, Any] = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"')
-    return {ref: row for ref, row in rows.items() if row["type"] == "Disk" and row["VDI"] != NULL}

@@ -1,16 +1,26 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
+from tasks import lookup
 from xenlaunch.errors import Refused
 from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Template
 from xenlaunch.xapi.pool import NULL, Pool
 
-from tasks import lookup
+READY_SECONDS = 20
 
 
 def connect(launch: Launch, pool: Pool) -> Launch:
     """Pin the template, disks and networks that the launch will use. Nothing is made."""
+    pool.records.ready(READY_SECONDS)
+    try:
+        return pin(launch, pool)
+    except Refused:
+        # What the cache does not know may be a moment old: nobody is refused for that.
+        pool.records.barrier()
+        return pin(launch, pool)
+
+
+def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     request = launch.request
-    pool.records.ready()
     ref, row = lookup.template(pool, request.template)
     chosen = Template(
         ref=ref,

@@ -28,6 +28,8 @@ class Reader(Protocol):
 
 
 class Cache(Protocol):
+    """What a look-up needs of a pool's cached records."""
+
     def get(self, cls: str, ref: str) -> Row | None: ...
 
     def all(self, cls: str) -> Rows: ...
@@ -145,7 +147,7 @@ def storage(records: Cache, wanted: str | None) -> tuple[str, Row]:
         raise Refused(
             "SR_NOT_FOUND",
             [],
-            "The pool has no default storage repository: say which one, with sr, for each new disk.",
+            "The pool has no default storage repository: name one, with sr, for each new disk.",
         )
     return default, rows[default]
 
@@ -157,7 +159,9 @@ def disk(reader: Reader, uuid: str) -> tuple[str, Row]:
     except Refused as refused:
         if refused.code != "UUID_INVALID":
             raise
-        raise Refused("VDI_NOT_FOUND", [uuid], f"The pool has no disk with uuid {uuid!r}.") from None
+        raise Refused(
+            "VDI_NOT_FOUND", [uuid], f"The pool has no disk with uuid {uuid!r}."
+        ) from None
     return ref, reader.read("VDI.get_record", ref)
 
 
@@ -192,7 +196,7 @@ def is_pv(row: Row) -> bool:
     """Whether the VM boots paravirtualised, by its record and not by its name."""
     if row.get("domain_type") in ("hvm", "pvh"):
         return False
-    return row["HVM_boot_policy"] == ""
+    return str(row["HVM_boot_policy"]) == ""
 
 
 def _word(cls: str) -> str:

@@ -1,4 +1,4 @@
-"""What can go wrong, and what happens next. The class of an error is the answer; its message is for people.
+"""What can go wrong. An error's class says what happens next, its message is for people.
 
 ::
 

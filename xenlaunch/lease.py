@@ -14,6 +14,7 @@ from xenlaunch.errors import CancelAsked, LeaseLost
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import Launch, LaunchResult, Leftover
 from xenlaunch.record import Record, launch_of, learnt_of
+from xenlaunch.store import reachable
 
 OPEN = "open"
 DONE = "done"
@@ -27,6 +28,8 @@ class Call:
     method: str
     attempt: int
     login: str
+    since: float
+    makes: str = ""
     state: str = OPEN
     task: str = ""
     value: str = ""
@@ -52,29 +55,23 @@ class Made:
 
 
 class Lease:
-    """The right to carry out one step, with the launch, its calls, notes and facts as of the claim."""
+    """The right to carry out one step, with the launch as its record stood at the claim."""
 
-    def __init__(
-        self, ledger: Ledger, launch: Launch, step: str, fence: str, login: str, held: "Held"
-    ) -> None:
+    def __init__(self, ledger: Ledger, launch: Launch, step: str, fence: str, held: "Held") -> None:
         self.ledger = ledger
         self.launch = launch
         self.step = step
         self.fence = fence
-        self.login = login
         self.record = held.record
         self.calls = held.calls
         self.notes = held.notes
         self.made = held.made
-        self.taken_over = held.taken_over
 
     # Calls
 
     def intend(self, key: str, call: Call) -> None:
         """Write down what is about to be sent, if the launch is still ours and still wanted."""
-        self.login = call.login
-        verdict = self._run("intent", call.login, self.ledger.times.lease, key, call.to_json())
-        self._heed(verdict)
+        self._heed(self._run("intent", self.ledger.times.lease, key, call.to_json()))
         self.calls[key] = call
 
     def sent(self, key: str, task: str) -> None:
@@ -88,6 +85,13 @@ class Lease:
     def failed(self, key: str) -> None:
         """The call is over, and nothing came of it."""
         self._write(key, replace(self.calls[key], state=FAILED))
+
+    def came_to_know(self, made: Made) -> None:
+        """A fact that was found out by looking, not by a call's answer."""
+        self.made.add(made)
+        with reachable():
+            key = self.ledger.store.key("launch", self.launch.id) + ":made"
+            self.ledger.store.redis.sadd(key, made.to_json())
 
     def _write(self, key: str, call: Call, made: Sequence[Made] = ()) -> None:
         self.calls[key] = call
@@ -112,10 +116,9 @@ class Lease:
     def turn_to_undo(self, outcome: str, error: dict[str, Any]) -> None:
         self._heed(self._run("undo", outcome, json.dumps(error)))
 
-    def another_host(self, step: str, host: str, reason: str, forget: Sequence[str]) -> None:
+    def another_host(self, step: str, host: str, reason: str) -> None:
         """Go back into the line, to be begun again at this step on another host."""
-        keys = json.dumps(list(forget) or ["-"])
-        self._heed(self._run("replace", step, host, reason, keys))
+        self._heed(self._run("replace", step, host, reason))
 
     def finishing(self) -> None:
         """From here the launch can no longer be cancelled."""
@@ -133,12 +136,19 @@ class Lease:
         self._heed(verdict)
         return True
 
+    def facts(self) -> set[Made]:
+        """All that is known by now to exist because of this launch."""
+        with reachable():
+            key = self.ledger.store.key("launch", self.launch.id) + ":made"
+            return {Made(**json.loads(text)) for text in self.ledger.store.redis.smembers(key)}
+
     def _run(self, script: str, *arguments: str | int) -> str:
         return str(self.ledger.store.run(script, self.launch.id, self.fence, *arguments))
 
     def _read_notes(self) -> dict[str, str]:
         key = self.ledger.store.key("launch", self.launch.id) + ":notes"
-        return dict(self.ledger.store.redis.hgetall(key))
+        with reachable():
+            return dict(self.ledger.store.redis.hgetall(key))
 
     def _heed(self, verdict: str) -> None:
         if verdict == "cancel":
@@ -155,12 +165,11 @@ class Held:
     calls: dict[str, Call]
     notes: dict[str, str]
     made: set[Made]
-    taken_over: str
 
 
 @dataclass(frozen=True)
 class Unclaimed:
-    """Why a claim failed: ``gone stale parked taken cancel``."""
+    """Why a claim failed: ``gone``, ``stale``, ``parked``, ``taken`` or ``cancel``."""
 
     why: str
 
@@ -171,25 +180,23 @@ def claim(
     step: str,
     *,
     deployment: str,
-    login: str,
     worker: str,
     fence: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> Lease | Unclaimed:
     """Take the lease on a launch's current step, if nobody has it and the launch waits for it."""
     token = fence()
-    answer = ledger.store.run("claim", launch, step, token, login, worker, ledger.times.lease)
+    answer = ledger.store.run("claim", launch, step, token, worker, ledger.times.lease)
     if answer[0] != "ok":
         return Unclaimed(answer[0])
-    _, taken_over, fields, calls, notes, made = answer
+    _, fields, calls, notes, made = answer
     record = Record(_pairs(fields))
     held = Held(
         record,
         {key: Call.from_json(text) for key, text in _pairs(calls).items()},
         _pairs(notes),
         {Made(**json.loads(text)) for text in made},
-        taken_over,
     )
-    return Lease(ledger, launch_of(record, deployment), step, token, login, held)
+    return Lease(ledger, launch_of(record, deployment), step, token, held)
 
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:

@@ -93,13 +93,16 @@ class Ledger:
     ) -> list[str]:
         """Write down launches, each with the wish to have it accepted. Repeating is harmless."""
         wanted = list(wanted)
-        ids = [launch_id(deployment, token) for _, token in wanted]
+        launches = [launch_id(deployment, token) for _, token in wanted]
+        written = [
+            (request.digest(), request.canonical(), request.name, batch, request.priority)
+            for request, _ in wanted
+        ]
         verdicts = self.store.run_all(
             "submit",
             [
-                (id, token, request.digest(), request.canonical(), request.name, batch)
-                + (request.priority, request.owner or "")
-                for id, (request, token) in zip(ids, wanted, strict=True)
+                (launch, token, *fields, request.owner or "")
+                for launch, (request, token), fields in zip(launches, wanted, written, strict=True)
             ],
         )
         for (_, token), verdict in zip(wanted, verdicts, strict=True):
@@ -108,7 +111,7 @@ class Ledger:
                     f"The token {token!r} was used before for another request. "
                     "Repeat that request as it was, or choose a new token."
                 )
-        return ids
+        return launches
 
     def submit_batch(
         self, deployment: str, name: str, wanted: Sequence[LaunchRequest], token: str
@@ -119,11 +122,12 @@ class Ledger:
         if self.store.run("submit_batch", batch, digest, len(wanted), name) == "reused":
             raise TokenReused(f"The token {token!r} was used before for another batch.")
         tokens = [f"{token}/{index}" for index in range(1, len(wanted) + 1)]
-        ids = self.submit_all(deployment, zip(wanted, tokens, strict=True), batch)
+        launches = self.submit_all(deployment, zip(wanted, tokens, strict=True), batch)
         with reachable():
             key = self.store.key("batch", batch, "launches")
-            self.store.redis.zadd(key, {id: index for index, id in enumerate(ids, start=1)})
-        return batch, ids
+            places = {launch: place for place, launch in enumerate(launches, start=1)}
+            self.store.redis.zadd(key, places)
+        return batch, launches
 
     # Reading
 
@@ -147,13 +151,14 @@ class Ledger:
     def statuses(self, launches: Sequence[str]) -> list[LaunchStatus]:
         return [status_of(record) for record in self.records(launches)]
 
-    def launches_of(self, id: str) -> list[str]:
-        """The launches of a batch in order, or the launch itself. Unknown ids raise."""
+    def launches_of(self, name: str) -> list[str]:
+        """The launches of a batch in order, or the launch itself, by id. Unknown ids raise."""
         with reachable():
-            ids: list[str] = self.store.redis.zrange(self.store.key("batch", id, "launches"), 0, -1)
-            if ids or self.store.redis.exists(self.store.key("launch", id)):
-                return ids or [id]
-        raise UnknownLaunch(f"No launch or batch has the id {id!r}.")
+            batch = self.store.key("batch", name, "launches")
+            launches: list[str] = self.store.redis.zrange(batch, 0, -1)
+            if launches or self.store.redis.exists(self.store.key("launch", name)):
+                return launches or [name]
+        raise UnknownLaunch(f"No launch or batch has the id {name!r}.")
 
     def batch_counts(self, batch: str) -> dict[str, int]:
         """How many launches of a batch are in each state, kept as they move."""
@@ -163,14 +168,12 @@ class Ledger:
 
     def all_launches(self, state: str | None = None) -> list[str]:
         """The ids of all launches, or of those in one state, oldest first."""
-        chosen = [state] if state else list(states.PUBLIC)
-        ids: list[tuple[str, float]] = []
+        found: list[tuple[str, float]] = []
         with reachable():
-            for name in chosen:
-                ids += self.store.redis.zrange(
-                    self.store.key("state", name), 0, -1, withscores=True
-                )
-        return [id for id, _ in sorted(ids, key=lambda entry: entry[1])]
+            for name in [state] if state else states.PUBLIC:
+                key = self.store.key("state", name)
+                found += self.store.redis.zrange(key, 0, -1, withscores=True)
+        return [launch for launch, _ in sorted(found, key=lambda entry: entry[1])]
 
     def events(
         self, after: str = "$", block_ms: int = 1000
@@ -189,13 +192,23 @@ class Ledger:
     # Moving
 
     def join(self, launch: str, pool: str, macs: Sequence[str]) -> str:
-        """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC that is claimed already."""
+        """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC claimed already."""
         return str(self.store.run("join", launch, pool, *macs))
 
-    def admit(self, launch: str, host: str, reservation: dict[str, Any], cap: int) -> str:
-        """Give a waiting launch its host and slot: the step to begin, or ``full`` or ``stale``."""
+    def admit(
+        self, launch: str, host: str, reservation: dict[str, Any], caps: tuple[int, int]
+    ) -> str:
+        """Give a waiting launch its host and slot: the step to begin, or ``full`` or ``stale``.
+
+        ``caps``: how many launches may be in flight on the pool, and how many of them cloning.
+        """
         held = json.dumps(reservation)
-        return str(self.store.run("admit", launch, host, held, cap, self.times.resend))
+        return str(self.store.run("admit", launch, host, held, *caps, self.times.resend))
+
+    def say_why(self, launch: str, reason: str) -> None:
+        """Note why a launch still waits, for whoever looks at it."""
+        with reachable():
+            self.store.redis.hset(self.store.key("launch", launch), "reason", reason)
 
     def refuse(self, launch: str, outcome: str, error: dict[str, Any]) -> str:
         """End a launch that waits: ``ended``, ``undo`` (something was made) or ``stale``."""
@@ -238,6 +251,10 @@ class Ledger:
         """The head of a pool's line: by priority, then by arrival."""
         with reachable():
             return list(self.store.redis.zrange(self.store.key("waiting", pool), 0, limit - 1))
+
+    def line_length(self, pool: str) -> int:
+        with reachable():
+            return int(self.store.redis.zcard(self.store.key("waiting", pool)))
 
     def in_flight(self, pool: str) -> dict[str, dict[str, Any]]:
         """The reservations of the launches in flight on a pool."""

@@ -1,4 +1,4 @@
-"""What is asked for (`LaunchRequest`), what a launch is on its way (`Launch`), and what came of it."""
+"""What is asked for (`LaunchRequest`), what it is on its way (`Launch`), and what came of it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -82,12 +82,10 @@ _KIND_OF_DISK = {"new": "NewDisk", "vdi": "ExistingDisk", "iso": "Iso", "cd": "C
 
 
 def _kind_of_disk(value: object) -> str | None:
-    keys = value if isinstance(value, Mapping) else type(value).model_fields if _is(value) else ()
+    if isinstance(value, Frozen):
+        return type(value).__name__
+    keys = value if isinstance(value, Mapping) else ()
     return next((kind for key, kind in _KIND_OF_DISK.items() if key in keys), None)
-
-
-def _is(value: object) -> bool:
-    return isinstance(value, Frozen)
 
 
 Disk = Annotated[
@@ -183,13 +181,17 @@ class Template(Frozen):
     uuid: str
     name: str
     is_template: bool = True
-    vbds: tuple[str, ...] = ()
-    vifs: tuple[str, ...] = ()
+    vbds: int = 0
+    vifs: int = 0
     pv: bool = False
 
 
 class Launch(Frozen):
-    """A launch as a step sees it: what was asked for, and what the steps before have learnt."""
+    """A launch as a step sees it: what was asked for, and what the steps before have learnt.
+
+    ``vm`` and ``networks`` are refs, ``networks`` one a NIC; ``sources`` has one ref for each disk
+    that was asked for: its VDI, or the SR on which it is to be made, or the null ref for no medium.
+    """
 
     id: str
     deployment: str
@@ -200,7 +202,8 @@ class Launch(Frozen):
     template: Template | None = None
     vm: str = ""
     vm_uuid: str = ""
-    disks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     note: str = ""

@@ -47,7 +47,7 @@ TASK_OF: Final = {
 CONTROL_QUEUE: Final = "xenlaunch.control"
 
 OTHER_CONFIG_MARK: Final = "xenlaunch"
-"""The key of our mark in an object's ``other_config``; in a pool task's it is ``http:xenlaunch``."""
+"""The key of our mark in an ``other_config``; in a pool task's it is ``http:xenlaunch``."""
 
 OTHER_CONFIG_FINISHED: Final = "xenlaunch-finished"
 """Set on a VM from the moment its launch is sure to succeed: not ours to undo any more."""
@@ -77,3 +77,8 @@ def working_name(deployment: str, launch: str, attempt: int) -> str:
     'xenlaunch:lab-east:l-7f3k:1'
     """
     return f"xenlaunch:{deployment}:{launch}:{attempt}"
+
+
+def address_ref(vm: str) -> str:
+    """What a launch that waits for its guest's address is parked on."""
+    return f"address:{vm}"

@@ -16,7 +16,7 @@ from xenlaunch.model import (
     Leftover,
 )
 
-_LEARNT = {"template", "vm", "vm_uuid", "disks", "macs", "addresses", "note"}
+_LEARNT = {"template", "vm", "vm_uuid", "sources", "networks", "macs", "addresses", "note"}
 
 
 class Record:
@@ -115,7 +115,9 @@ def status_of(record: Record) -> LaunchStatus:
         ended=_time(record.fields["ended"]) if record.ended else None,
         doing=_doing(record, shown),
         macs=tuple(learnt.get("macs", ())),
-        leftovers=tuple(Leftover.model_validate(l) for l in json.loads(record.leftovers or "[]")),
+        leftovers=tuple(
+            Leftover.model_validate(left) for left in json.loads(record.leftovers or "[]")
+        ),
         seconds=record.seconds,
     )
 

@@ -1,4 +1,4 @@
-"""The connection to Redis, and the ledger's scripts, each called by the name of its file in `lua/`."""
+"""The connection to Redis, and the ledger's scripts, each named as its file in `lua/`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

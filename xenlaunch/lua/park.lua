@@ -4,11 +4,12 @@ if r[2] == ARGV[3] then return 'ok' end
 if r[1] ~= ARGV[3] then return 'lost' end
 if ARGV[5] ~= '' and redis.call('HEXISTS', key .. ':notes', ARGV[5]) == 1 then return 'noted' end
 if r[3] and r[4] == 'running' then return 'cancel' end
-local t = now()
+local t, again = now(), ARGV[7] == '1'
 set('parked', cjson.encode({ what = ARGV[4], ref = ARGV[5], since = t, deadline = t + ARGV[6],
-  retry = ARGV[7] == '1' }), 'last_fence', ARGV[3])
+  retry = again }), 'last_fence', ARGV[3])
+if again then redis.call('HINCRBY', key, 'retries', 1) end
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'parked:' .. r[5], ARGV[5], id) end
 release()
 look_at(t + ARGV[6])
-tell(ARGV[7] == '1' and 'retry' or 'parked', ARGV[4])
+tell(again and 'retry' or 'parked', ARGV[4])
 return 'ok'

@@ -52,6 +52,12 @@ local function count_step(t)
   end
 end
 
+-- A pool clones only so many at once: its storage takes them one by one, and few may wait.
+local function cloned()
+  local pool = redis.call('HGET', key, 'pool')
+  if pool and redis.call('SREM', P .. 'cloning:' .. pool, id) == 1 then nudge(pool) end
+end
+
 -- Slots and reservations go with the state: in this one place.
 local function move(to, t)
   local r = get('state', 'pool', 'batch')
@@ -67,6 +73,7 @@ local function move(to, t)
       redis.call('HINCRBY', P .. 'batch:' .. r[3], after, 1)
     end
   end
+  if from == 'running' then cloned() end
   if r[2] then
     if to == 'waiting' or ENDED[to] then
       redis.call('HDEL', P .. 'inflight:' .. r[2], id)
@@ -102,11 +109,13 @@ end
 local function begin_undo(outcome, failure, t)
   local asked = redis.call('HGET', key, 'cancel')
   if asked then outcome, failure = 'cancelled', asked end
+  local failed_at = redis.call('HGET', key, 'step')
   count_step(t)
   unpark()
   release()
   move('undoing', t)
-  set('step', 'undo', 'outcome', outcome, 'error', failure)
+  redis.call('HDEL', key, 'retries')
+  set('failed_at', failed_at, 'step', 'undo', 'outcome', outcome, 'error', failure)
   look_at(t)
   tell('state')
 end

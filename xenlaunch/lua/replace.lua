@@ -1,5 +1,5 @@
 -- Back into the line, for another host.
--- fence, step to go on with, host to avoid, reason, calls to forget -> 'ok' | 'lost' | 'cancel'
+-- fence, step to go on with, host to avoid, reason -> 'ok' | 'lost' | 'cancel'
 local r = get('lease', 'avoid', 'pool', 'priority', 'submitted', 'last_fence')
 if r[6] == ARGV[3] then return 'ok' end
 if r[1] ~= ARGV[3] then return 'lost' end
@@ -12,7 +12,6 @@ local avoid = cjson.decode(r[2] or '{}')
 avoid[ARGV[5]] = ARGV[6]
 set('step', ARGV[4], 'avoid', cjson.encode(avoid), 'last_fence', ARGV[3])
 redis.call('HDEL', key, 'host')
-redis.call('HDEL', key .. ':calls', unpack(cjson.decode(ARGV[7])))
 redis.call('ZADD', P .. 'waiting:' .. r[3], r[4] * 1e13 + r[5], id)
 redis.call('ZREM', P .. 'due', id)
 tell('retry', ARGV[6])

@@ -1,0 +1,72 @@
+"""Dispatching: the head of a pool's line goes, while the pool has room for it.
+
+Level-triggered: each pass looks at the whole of what is, whatever has woken it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scheduler.inventory import Inventory
+from scheduler.placement import HostRoom, NoRoom, Placed, place, reserve
+from xenlaunch import states
+from xenlaunch.errors import Refused
+from xenlaunch.ledger import Ledger
+from xenlaunch.model import Host
+from xenlaunch.record import Record
+
+Begin = Callable[[str, str], None]
+"""Sends the chain of a launch from a step on."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How many launches of a pool may be in flight, and how many of them cloning."""
+
+    in_flight: int = 400
+    cloning: int = 48
+
+
+def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps: Caps) -> int:
+    """Begin what can begin; how many launches have left the line."""
+    waiting = ledger.records(ledger.waiting(pool))
+    if not waiting:
+        return 0
+    hosts = inventory.hosts(ledger.in_flight(pool))
+    gone = 0
+    for record in waiting:
+        need = inventory.need(record.request, record.avoid)
+        verdict = place(hosts.values(), need)
+        if isinstance(verdict, NoRoom):
+            gone += _turn_away(ledger, record, verdict)
+            continue
+        step = _admit(ledger, record, verdict, need.memory, caps)
+        if step == "full":
+            break
+        if step == "stale":
+            continue
+        hosts = reserve(hosts, verdict.host.ref, need.memory)
+        begin(record.id, step)
+        gone += 1
+    return gone
+
+
+def _admit(ledger: Ledger, record: Record, verdict: Placed, memory: int, caps: Caps) -> str:
+    host = host_of(verdict.host)
+    reservation = {"host": host.ref, "memory": memory}
+    shown = host.model_dump_json()
+    return ledger.admit(record.id, shown, reservation, (caps.in_flight, caps.cloning))
+
+
+def _turn_away(ledger: Ledger, record: Record, verdict: NoRoom) -> int:
+    if not verdict.never:
+        ledger.say_why(record.id, f"waiting for room: {verdict}")
+        return 0
+    code = "NO_HOSTS_LEFT" if record.avoid else "CANNOT_FIT"
+    sentence = f"No host of the pool can take this VM. {verdict}."
+    refused = Refused(code, [f"{name}: {reason}" for name, reason in verdict.reasons], sentence)
+    ledger.refuse(record.id, states.FAILED, refused.as_record())
+    return 1
+
+
+def host_of(room: HostRoom) -> Host:
+    return Host(ref=room.ref, uuid=room.uuid, name=room.name)

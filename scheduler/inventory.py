@@ -1,0 +1,101 @@
+"""What a pool has to give right now, read from its cached records and our own reservations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.placement import HostRoom, Need, overhead
+from tasks import lookup
+from xenlaunch import names
+from xenlaunch.errors import PoolError
+from xenlaunch.model import LaunchRequest
+from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.records import Records
+
+Reservations = Mapping[str, Mapping[str, Any]]
+
+
+class Inventory:
+    """A pool for those who decide: rows are what a look-up reads, and nothing is ever changed."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.records: Records = reach.records
+        self._reach = reach
+
+    def read(self, method: str, *params: Any) -> Any:
+        return self._reach.session.read(method, *params)
+
+    def hosts(self, reservations: Reservations) -> dict[str, HostRoom]:
+        """Every host with what it has free, after our reservations."""
+        taken, counted = self._taken()
+        for launch, held in reservations.items():
+            if launch not in counted:
+                taken[held["host"]] = taken.get(held["host"], 0) + int(held["memory"])
+        metrics = self.records.all("host_metrics")
+        return {
+            ref: _room(ref, row, metrics.get(row["metrics"], {}), taken.get(ref, 0))
+            for ref, row in self.records.all("host").items()
+        }
+
+    def _taken(self) -> tuple[dict[str, int], set[str]]:
+        """The memory that VMs take on each host, and the launches whose VMs are among them."""
+        taken: dict[str, int] = {}
+        counted: set[str] = set()
+        hosts = self.records.all("host")
+        for row in self.records.all("vm").values():
+            host = next((row[f] for f in _WHERE if row[f] in hosts), None)
+            if host is None:
+                continue
+            size = int(row["memory_dynamic_min"]) + int(row["memory_overhead"])
+            taken[host] = taken.get(host, 0) + size
+            counted.add(launch_of(row))
+        return taken, counted
+
+    def need(self, request: LaunchRequest, avoid: Mapping[str, str]) -> Need:
+        """What a launch will take. A template that is missing takes nothing: `connect` will say."""
+        try:
+            _, row = lookup.template(self, request.template)
+        except PoolError:
+            row = {}
+        memory = request.memory or int(row.get("memory_dynamic_min", 0))
+        limit = request.memory or int(row.get("memory_static_max", 0))
+        vcpus = request.vcpus or int(row.get("VCPUs_at_startup", 1))
+        most = max(vcpus, int(row.get("VCPUs_max", 1)) if request.vcpus is None else vcpus)
+        pv = bool(row) and lookup.is_pv(row)
+        return Need(
+            memory=memory + overhead(limit, most, pv=pv),
+            vcpus=most,
+            preferred=self._preferred(request),
+            avoid=tuple(sorted(avoid.items())),
+        )
+
+    def _preferred(self, request: LaunchRequest) -> str:
+        if request.host is None:
+            return ""
+        found = lookup.named(self.records.all("host"), request.host)
+        return found[0][0] if len(found) == 1 else ""
+
+
+_WHERE = ("resident_on", "scheduled_to_be_resident_on")
+
+
+def launch_of(row: Mapping[str, Any]) -> str:
+    """The launch whose mark a VM bears, or ''."""
+    parts = str(row["other_config"].get(names.OTHER_CONFIG_MARK, "")).split("/")
+    return parts[1] if len(parts) == 3 and parts[2] == row["uuid"] else ""
+
+
+def _room(ref: str, row: Mapping[str, Any], metrics: Mapping[str, Any], taken: int) -> HostRoom:
+    memory = int(metrics.get("memory_total", 0)) - int(row["memory_overhead"])
+    why_not = "" if row["enabled"] else "is disabled"
+    if not metrics.get("live", False):
+        why_not = "is not live"
+    return HostRoom(
+        ref=ref,
+        uuid=row["uuid"],
+        name=row["name_label"],
+        memory=memory,
+        free=memory - taken,
+        pcpus=int(row["cpu_info"].get("cpu_count", 0)),
+        usable=not why_not,
+        why_not=why_not,
+    )

@@ -1,0 +1,68 @@
+"""What a launch would do, without doing it: every look-up and every rule, host by host."""
+
+from typing import Any
+
+from scheduler.accept import Roominess, choose_pool
+from scheduler.inventory import Inventory
+from scheduler.overview import Sight
+from scheduler.placement import Need, why_not
+from tasks import lookup
+from tasks.connect import pin
+from xenlaunch.errors import PoolError
+from xenlaunch.model import Launch, LaunchRequest, NewDisk
+
+
+def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any]:
+    """The pool, template, hosts and calls of a launch, and the error that it would end with."""
+    answer: dict[str, Any] = {
+        "pool": request.pool,
+        "template": None,
+        "memory": 0,
+        "vcpus": 0,
+        "hosts": [],
+        "calls": [],
+        "error": None,
+    }
+    try:
+        answer["pool"] = choose_pool(request.pool, sight.pools, room)
+        inventory = sight.inventory(answer["pool"])
+        need = inventory.need(request, {})
+        answer |= {"memory": need.memory, "vcpus": need.vcpus}
+        answer["hosts"] = _hosts(inventory, need, sight, answer["pool"])
+        return answer | _pinned(request, inventory, answer["pool"])
+    except PoolError as error:
+        return answer | {"error": error.as_record()}
+
+
+def _hosts(inventory: Inventory, need: Need, sight: Sight, pool: str) -> list[dict[str, Any]]:
+    found = []
+    for host in inventory.hosts(sight.ledger.in_flight(pool)).values():
+        reason = why_not(host, need)
+        found.append({"host": host.name, "fits": not reason, "reason": reason})
+    return sorted(found, key=lambda host: str(host["host"]))
+
+
+def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str, Any]:
+    ref, row = lookup.template(inventory, request.template)
+    storage = inventory.records.get("sr", lookup.copy_of(inventory, ref, row).sr) or {}
+    pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
+    template = {"name": row["name_label"], "uuid": row["uuid"], "sr": storage.get("name_label")}
+    return {"template": template, "calls": list(calls(request, row))}
+
+
+def calls(request: LaunchRequest, template: lookup.Row) -> list[str]:
+    """The changing calls of a launch in their order, as far as the request decides them."""
+    made = ["VM.clone", "VM.add_to_other_config"]
+    made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
+    made += ["VM.provision"]
+    made += ["VM.set_affinity"] if request.host else []
+    made += ["VM.set_memory_limits"] if request.memory else []
+    made += ["VM.set_VCPUs_max", "VM.set_VCPUs_at_startup"] if request.vcpus else []
+    made += ["VM.set_VCPUs_params"] if request.cpu_speed else []
+    for disk in request.disks:
+        made += ["VDI.create"] if isinstance(disk, NewDisk) else []
+        made += ["VBD.create"]
+    if request.nics is not None:
+        made += ["VIF.destroy"] * len(template["VIFs"])
+        made += ["VIF.create"] * len(request.nics)
+    return [*made, "VM.start_on", "VM.add_to_other_config", "VM.set_name_label"]

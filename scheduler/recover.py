@@ -1,0 +1,60 @@
+"""Recovering: whatever is due in the ledger is looked at, whoever was to do it.
+
+A lost message, a dead worker, a missed event and a broker that was away are all the same case here.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from xenlaunch import states
+from xenlaunch.ledger import Ledger
+from xenlaunch.record import Record
+
+
+class Actions(Protocol):
+    """What can be done about a launch that is due."""
+
+    def accept(self, record: Record) -> bool: ...
+
+    def begin(self, launch: str, step: str) -> None: ...
+
+    def tell(self, record: Record) -> None: ...
+
+
+@dataclass
+class Recovery:
+    """One pass over what is due."""
+
+    ledger: Ledger
+    actions: Actions
+
+    def sweep(self, limit: int = 500) -> int:
+        """Look at everything that is due; how many launches that was."""
+        due = [launch for launch in self.ledger.due(limit) if self.ledger.postpone(launch)]
+        for record in self.ledger.records(due):
+            self.attend(record)
+        return len(due)
+
+    def look(self, launch: str) -> None:
+        """Look at one launch now, due or not: somebody says that it has news."""
+        for record in self.ledger.records([launch]):
+            if not (record.lease or record.parked):
+                self.attend(record)
+
+    def attend(self, record: Record) -> None:
+        """Do for a launch what its record says comes next."""
+        if record.ended:
+            self.actions.tell(record)
+        elif record.state == states.WAITING:
+            if not record.pool and not self.actions.accept(record):
+                self.look(record.id)
+        elif record.parked:
+            self._wake(record)
+        else:
+            self.actions.begin(record.id, record.step)
+
+    def _wake(self, record: Record) -> None:
+        """The deadline of what was waited for has passed: the step itself decides what then."""
+        step = self.ledger.wake(record.id)
+        if step:
+            self.actions.begin(record.id, step)

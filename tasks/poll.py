@@ -1,0 +1,98 @@
+"""The last step: see that all is as asked, give the VM its name, and say what came up."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tasks.vifs import interfaces
+from xenlaunch import names
+from xenlaunch.errors import Parked, Refused
+from xenlaunch.model import Host, Launch
+from xenlaunch.xapi.pool import Pool
+
+NO_ADDRESS: Final = "running, no address"
+
+
+def poll(launch: Launch, pool: Pool) -> Launch:
+    """Check the VM against the request, wait for its address if asked to, and name it."""
+    record = pool.read("VM.get_record", launch.vm)
+    check_running(record)
+    macs = check_interfaces(launch, pool)
+    found = addresses(pool, record)
+    note = ""
+    if launch.request.wait_for == "address" and not found:
+        note = await_address(launch, pool)
+    pool.no_way_back()
+    finish(launch, pool, record)
+    host = host_of(pool, record["resident_on"]) or launch.host
+    return launch.but(macs=macs, addresses=found, host=host, note=note)
+
+
+def check_running(record: Mapping[str, Any]) -> None:
+    if record["power_state"] != "Running":
+        raise Refused(
+            "VM_NOT_RUNNING",
+            [record["uuid"], record["power_state"]],
+            f"The VM was started, and then was {record['power_state'].lower()}: "
+            "look at its console, or at what its template boots.",
+        )
+
+
+def check_interfaces(launch: Launch, pool: Pool) -> tuple[str, ...]:
+    """A VM that lost a VIF on the way (its network was destroyed) is not what was asked for."""
+    rows = sorted(interfaces(pool, launch.vm).values(), key=lambda row: int(row["device"]))
+    macs = tuple(str(row["MAC"]).lower() for row in rows)
+    if sorted(macs) != sorted(mac.lower() for mac in launch.macs):
+        raise Refused(
+            "VIFS_CHANGED",
+            list(macs),
+            "The VM's network interfaces are not those that were made: was a network destroyed?",
+        )
+    return macs
+
+
+def addresses(pool: Pool, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses that the guest has told of, without those that every guest gives itself."""
+    metrics = pool.records.get("vm_guest_metrics", record["guest_metrics"])
+    return usable((metrics or {}).get("networks", {}))
+
+
+def usable(networks: Mapping[str, str]) -> tuple[str, ...]:
+    """The usable addresses among a guest's, each once, by device.
+
+    >>> usable({"0/ip": "169.254.3.4", "0/ipv4/0": "10.1.2.3", "0/ipv6/0": "fe80::1"})
+    ('10.1.2.3',)
+    """
+    found: dict[str, None] = {}
+    for _, text in sorted(networks.items()):
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        if not (address.is_link_local or address.is_loopback or address.is_unspecified):
+            found[str(address)] = None
+    return tuple(found)
+
+
+def await_address(launch: Launch, pool: Pool) -> str:
+    """Park until the guest tells its address; in the end say that it has none, and go on."""
+    left = launch.request.wait_seconds - pool.waited()
+    if left > 0:
+        raise Parked("its address", names.address_ref(launch.vm), left)
+    return NO_ADDRESS
+
+
+def finish(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:
+    if names.OTHER_CONFIG_FINISHED not in record["other_config"]:
+        key = names.OTHER_CONFIG_FINISHED
+        pool.do(
+            "finished",
+            *("VM.add_to_other_config", launch.vm, key, launch.id),
+            find=lambda: None,
+        )
+    pool.do("name", "VM.set_name_label", launch.vm, launch.request.name)
+
+
+def host_of(pool: Pool, ref: str) -> Host | None:
+    row = pool.records.get("host", ref)
+    return Host(ref=ref, uuid=row["uuid"], name=row["name_label"]) if row else None

@@ -1,0 +1,219 @@
+"""The door between Celery and the steps: claim, carry out, write down how it went.
+
+Celery sees a step succeed when the ledger has moved on, and fail when the ledger has ended the
+launch. Everything else (a message that came too late or twice, a lease that was lost, a step that
+parks) ends in ``Ignore``, so that no link of the chain is published that the ledger has not wished.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from celery import Celery, Task
+from celery.exceptions import Ignore
+
+from tasks.chain import BODIES, following
+from tasks.messages import begin, tell
+from tasks.undo import undo
+from xenlaunch import names
+from xenlaunch.errors import (
+    Busy,
+    CancelAsked,
+    LeaseLost,
+    LostRace,
+    OutcomeUnknown,
+    Parked,
+    Place,
+    PoolError,
+    Refused,
+    StoreUnreachable,
+)
+from xenlaunch.lease import Lease, Unclaimed, claim
+from xenlaunch.ledger import Ledger
+from xenlaunch.model import Launch, LaunchResult
+from xenlaunch.xapi.pool import Pool, Reach
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 60.0
+PATIENCE = 3600.0
+"""For how many seconds one step puts up with a pool that is busy or cannot be reached."""
+
+UNKNOWN_TRIES = 10
+"""How often in a row a step looks for the outcome of a call before it gives up."""
+
+
+class Runtime(Protocol):
+    """What a worker process gives to the steps that it runs."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def deployment(self) -> str: ...
+
+    @property
+    def worker(self) -> str: ...
+
+    def reach(self, pool: str) -> Reach: ...
+
+    def hold(self, lease: Lease) -> None: ...
+
+    def drop(self, lease: Lease) -> None: ...
+
+
+@dataclass
+class Door:
+    """One delivery of one step's message."""
+
+    runtime: Runtime
+    app: Celery
+    task: "Task[Any, Any]"
+    step: str
+    jitter: Callable[[], float] = field(default=random.random)
+
+    def enter(self, launch: str) -> Any:
+        """Carry out the step if it is this launch's turn for it."""
+        ledger = self.runtime.ledger
+        try:
+            deployment, worker = self.runtime.deployment, self.runtime.worker
+            lease = claim(ledger, launch, self.step, deployment=deployment, worker=worker)
+        except StoreUnreachable as lost:
+            raise Ignore from lost
+        if isinstance(lease, Unclaimed):
+            if lease.why == "cancel":
+                begin(self.app, ledger, launch, names.UNDO)
+            raise Ignore
+        self.runtime.hold(lease)
+        try:
+            return self.carry_out(lease)
+        finally:
+            self.runtime.drop(lease)
+
+    def carry_out(self, lease: Lease) -> Any:
+        while True:
+            try:
+                return self.attempt(lease)
+            except Parked as wait:
+                if self.park(lease, wait):
+                    raise Ignore from None
+            except (LeaseLost, StoreUnreachable) as lost:
+                log.info("Step %s of %s stops here: %s", self.step, lease.launch.id, lost)
+                raise Ignore from lost
+            except CancelAsked:
+                self.turn_to_undo(lease, "cancelled", Refused("CANCELLED"))
+
+    def attempt(self, lease: Lease) -> Any:
+        """Run the step once, and turn what the pool says into what happens next."""
+        try:
+            pool = Pool(self.runtime.reach(lease.launch.pool), lease)
+            return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
+        except Place as elsewhere:
+            self.another_host(lease, elsewhere)
+        except (Busy, LostRace, OutcomeUnknown) as wait:
+            self.again(lease, wait)
+        except PoolError as refused:
+            self.give_up(lease, refused)
+        except (Parked, CancelAsked, LeaseLost, StoreUnreachable):
+            raise
+        except Exception as bug:
+            # A fault of ours must end the launch too, visibly: it would fail for ever otherwise.
+            log.exception("Step %s of %s failed unexpectedly", self.step, lease.launch.id)
+            sentence = f"xenlaunch itself failed in {self.step}: {type(bug).__name__}."
+            self.give_up(lease, Refused("INTERNAL", [self.step], sentence))
+        raise Ignore
+
+    def forward(self, lease: Lease, pool: Pool) -> Any:
+        launch = BODIES[self.step](lease.launch, pool)
+        if self.step != names.POLL:
+            lease.advance(launch, following(self.step))
+            return None
+        result = result_of(launch, lease)
+        lease.succeed(launch, result)
+        tell(self.app, self.runtime.ledger, self.runtime.ledger.record(launch.id))
+        return result.model_dump(mode="json")
+
+    def undo(self, lease: Lease, pool: Pool) -> Any:
+        while not lease.undone(undo(lease.launch, pool)):
+            lease.made.update(lease.facts())
+        tell(self.app, self.runtime.ledger, self.runtime.ledger.record(lease.launch.id))
+        return None
+
+    # What happens next
+
+    def park(self, lease: Lease, wait: Parked) -> bool:
+        """False where what the step waits for is there already: it goes on at once."""
+        if not lease.park(wait.what, wait.ref, wait.seconds):
+            return False
+        self.show_waiting(wait.what)
+        return True
+
+    def again(self, lease: Lease, wait: PoolError) -> None:
+        """The same step, a little later each time."""
+        retries = int(lease.record.retries or 0)
+        pool = Pool(self.runtime.reach(lease.launch.pool), lease)
+        worn_out = isinstance(wait, OutcomeUnknown) and retries >= UNKNOWN_TRIES
+        if self.step != names.UNDO and (worn_out or pool.waited() > PATIENCE):
+            self.give_up(lease, wait)
+            return
+        delay = min(FIRST_DELAY * 2**retries, LONGEST_DELAY) * (0.5 + self.jitter())
+        if lease.park(wait.message, "", delay, retry=True):
+            task_id = names.task_id(lease.launch.id, self.step)
+            self.task.backend.store_result(task_id, wait, "RETRY")
+            self.task.send_event("task-retried", exception=wait.message)
+
+    def another_host(self, lease: Lease, elsewhere: Place) -> None:
+        host = lease.launch.host
+        if host is None or self.step == names.UNDO:
+            self.again(lease, elsewhere)
+            return
+        reason = f"{host.name}: {elsewhere.message}"
+        back_to = self.step if self.step in (names.CONNECT, names.CLONE) else names.NETWORK
+        lease.another_host(back_to, host.uuid, reason)
+        self.show_waiting("another host")
+
+    def give_up(self, lease: Lease, error: PoolError) -> None:
+        if self.step == names.UNDO:
+            # Undo never gives up on its own account: what it cannot do, it tries again.
+            lease.park(error.message, "", LONGEST_DELAY, retry=True)
+            return
+        self.turn_to_undo(lease, "failed", error)
+
+    def turn_to_undo(self, lease: Lease, outcome: str, error: PoolError) -> None:
+        lease.turn_to_undo(outcome, error.as_record())
+        begin(self.app, self.runtime.ledger, lease.launch.id, names.UNDO)
+        raise Ignore
+
+    def show_waiting(self, what: str) -> None:
+        """Let Flower and the result backend see what the ledger knows."""
+        self.task.update_state(state="WAITING", meta={"what": what})
+        self.task.send_event("task-waiting", what=what)
+
+
+def result_of(launch: Launch, lease: Lease) -> LaunchResult:
+    return LaunchResult(
+        id=launch.id,
+        name=launch.request.name,
+        pool=launch.pool,
+        vm_uuid=launch.vm_uuid,
+        host=launch.host.name if launch.host else "",
+        macs=launch.macs,
+        addresses=launch.addresses,
+        note=launch.note,
+        seconds=lease.record.seconds,
+    )
+
+
+def register(app: Celery, runtime: Runtime) -> None:
+    """Teach Celery the steps."""
+    for step, name in names.TASK_OF.items():
+        _register_one(app, runtime, step, name)
+
+
+def _register_one(app: Celery, runtime: Runtime, step: str, name: str) -> None:
+    @app.task(bind=True, name=name, max_retries=None)
+    def run(self: "Task[Any, Any]", launch: str) -> Any:
+        return Door(runtime, app, self, step).enter(launch)

@@ -1,0 +1,92 @@
+"""The Celery app: where settings, steps, roles and questions come together.
+
+``celery -A workers worker -P threads -c 64`` finds it here. What a worker does beside its tasks
+(roles, leases, sessions) begins when it is ready and ends before it does.
+"""
+
+import logging
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+
+from tasks import step
+from workers import control, guards, logs
+from workers.config import celery_config
+from workers.duties import Dispatching, Duties, Recovering
+from workers.roles import Role, Roles
+from workers.runtime import Runtime
+from workers.watcher import AddressWatcher, TaskWatcher
+from xenlaunch import names
+
+log = logging.getLogger(__name__)
+
+app = Celery("xenlaunch", set_as_current=False)
+runtime = Runtime()
+duties = Duties(app, runtime)
+
+step.register(app, runtime)
+control.register(app, duties)
+
+
+@app.on_configure.connect
+def configure(sender: Celery, **_: Any) -> None:
+    """Read the settings when Celery first asks for its own, not when this file is imported."""
+    settings = guards.or_exit(lambda: runtime.settings)
+    sender.conf.update(celery_config(settings.redis_url, tuple(settings.pools)))
+
+
+def roles_for(queues: set[str]) -> list[Role]:
+    """The roles that a worker of these queues stands by for."""
+    found: list[Role] = []
+    if names.CONTROL_QUEUE in queues:
+        found.append(Recovering(duties))
+    for pool in runtime.settings.pools:
+        if names.pool_queue(pool) in queues:
+            found += pool_roles(pool)
+    return found
+
+
+def pool_roles(pool: str) -> list[Role]:
+    def reach() -> Any:
+        return runtime.reach(pool)
+
+    return [
+        Dispatching(duties, pool),
+        TaskWatcher(runtime.ledger, runtime.deployment, reach, pool, duties.begin),
+        AddressWatcher(runtime.ledger, reach, pool, duties.begin),
+    ]
+
+
+class Duty(bootsteps.StartStopStep):
+    """The part of a worker process that is no Celery task: roles and leases."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        self.roles: Roles | None = None
+        super().__init__(parent)
+
+    def start(self, parent: Any) -> None:
+        runtime.register()
+        queues = set(parent.app.amqp.queues.consume_from)
+        self.roles = Roles(runtime.ledger, runtime.worker, roles_for(queues), runtime.renew)
+        self.roles.start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002  bootsteps' own shape
+        if self.roles is not None:
+            self.roles.stop()
+
+    terminate = stop
+
+
+app.steps["worker"].add(Duty)
+
+
+@signals.worker_shutdown.connect
+def leave(**_: Any) -> None:
+    """Log out of every pool: XAPI keeps only so many sessions."""
+    runtime.close()
+
+
+guards.install()
+logs.install()

@@ -1,0 +1,37 @@
+"""What a worker is asked by message that is no step: to look, to plan, to describe its pools."""
+
+import logging
+from typing import Any
+
+from celery import Celery
+
+from scheduler.overview import overview
+from scheduler.plan import plan
+from workers.duties import Duties
+from xenlaunch import names
+from xenlaunch.errors import StoreUnreachable
+from xenlaunch.model import LaunchRequest
+
+log = logging.getLogger(__name__)
+
+
+def register(app: Celery, duties: Duties) -> None:
+    """Teach Celery the questions."""
+
+    @app.task(name=names.TASK_LOOK, ignore_result=True)
+    def look(subject: str) -> None:
+        try:
+            if subject.startswith("b-"):
+                duties.recovery.sweep()
+            else:
+                duties.recovery.look(subject)
+        except StoreUnreachable as lost:
+            log.info("Did not look at %s, it stays due: %s", subject, lost)
+
+    @app.task(name=names.TASK_PLAN)
+    def answer_plan(request: str) -> dict[str, Any]:
+        return plan(LaunchRequest.model_validate_json(request), duties, duties.room)
+
+    @app.task(name=names.TASK_POOLS)
+    def answer_pools() -> list[dict[str, Any]]:
+        return [overview(pool, duties) for pool in duties.pools]

@@ -1,0 +1,111 @@
+"""The roles that decide: dispatching each pool's line, and recovering what is due."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from celery import Celery
+
+from scheduler.accept import accept
+from scheduler.dispatch import Caps, dispatch
+from scheduler.inventory import Inventory
+from scheduler.recover import Recovery
+from tasks import messages
+from workers.runtime import Runtime
+from xenlaunch.errors import PoolError
+from xenlaunch.ledger import Ledger
+from xenlaunch.record import Record
+
+DISPATCH_EVERY: Final = 2.0
+RECOVER_EVERY: Final = 0.5
+TIDY_EVERY: Final = 600.0
+READY_SECONDS: Final = 10.0
+
+
+@dataclass
+class Duties:
+    """What the scheduler needs done, done with this process's Celery app and runtime."""
+
+    app: Celery
+    runtime: Runtime
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        return tuple(self.runtime.settings.pools)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.runtime.ledger
+
+    def begin(self, launch: str, step: str) -> None:
+        messages.begin(self.app, self.ledger, launch, step)
+
+    def tell(self, record: Record) -> None:
+        messages.tell(self.app, self.ledger, record)
+
+    def accept(self, record: Record) -> bool:
+        return accept(self.ledger, record, self.pools, self.room)
+
+    def room(self) -> Mapping[str, int]:
+        """The memory that is free on each pool that answers, in bytes."""
+        free: dict[str, int] = {}
+        for pool in self.pools:
+            try:
+                hosts = self.inventory(pool).hosts(self.ledger.in_flight(pool))
+            except PoolError:
+                continue
+            free[pool] = sum(host.free for host in hosts.values() if host.usable)
+        return free
+
+    def inventory(self, pool: str) -> Inventory:
+        reach = self.runtime.reach(pool)
+        reach.records.ready(READY_SECONDS)
+        return Inventory(reach)
+
+    @property
+    def recovery(self) -> Recovery:
+        return Recovery(self.ledger, self)
+
+
+@dataclass
+class Dispatching:
+    """The role of sending a pool's line on its way."""
+
+    duties: Duties
+    pool: str
+
+    @property
+    def name(self) -> str:
+        return f"dispatch:{self.pool}"
+
+    def let_go(self) -> None:
+        """Nothing is remembered."""
+
+    def turn(self, held: Callable[[], bool]) -> None:
+        ledger = self.duties.ledger
+        ledger.await_nudge(self.pool, DISPATCH_EVERY)
+        if held() and ledger.waiting(self.pool, 1):
+            settings = self.duties.runtime.settings.pools[self.pool]
+            caps = Caps(settings.in_flight, settings.cloning)
+            dispatch(ledger, self.pool, self.duties.inventory(self.pool), self.duties.begin, caps)
+
+
+@dataclass
+class Recovering:
+    """The role of looking at what is due."""
+
+    duties: Duties
+    pause: Callable[[float], object] = field(default=time.sleep)
+    name: str = "recover"
+    _tidied: float = 0.0
+
+    def let_go(self) -> None:
+        """Nothing is remembered."""
+
+    def turn(self, held: Callable[[], bool]) -> None:  # noqa: ARG002  a pass is short
+        if not self.duties.recovery.sweep():
+            self.pause(RECOVER_EVERY)
+        if time.monotonic() - self._tidied > TIDY_EVERY:
+            self._tidied = time.monotonic()
+            self.duties.ledger.forget_expired()

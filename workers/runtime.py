@@ -1,0 +1,78 @@
+"""What one worker process has: its ledger, its pools, and the leases that it keeps alive."""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from functools import cached_property
+
+from workers.pools import Pools
+from workers.settings import Settings, load
+from xenlaunch.errors import StoreUnreachable
+from xenlaunch.lease import Lease
+from xenlaunch.ledger import Ledger
+from xenlaunch.store import Store
+from xenlaunch.xapi.pool import Reach
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """One process. Everything in it is made when it is first used, after the settings are known."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(Store(self.settings.redis_url))
+
+    @cached_property
+    def pools(self) -> Pools:
+        return Pools(self.settings.pools)
+
+    @cached_property
+    def worker(self) -> str:
+        return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
+
+    @property
+    def deployment(self) -> str:
+        return self.settings.deployment
+
+    def reach(self, pool: str) -> Reach:
+        return self.pools.reach(pool)
+
+    def register(self) -> None:
+        """Say in the ledger whose launches these are."""
+        self.ledger.register(self.deployment, secrets.token_hex(8), sorted(self.settings.pools))
+
+    # Leases
+
+    def hold(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases[lease.launch.id] = lease.fence
+
+    def drop(self, lease: Lease) -> None:
+        with self._lock:
+            if self._leases.get(lease.launch.id) == lease.fence:
+                del self._leases[lease.launch.id]
+
+    def renew(self) -> None:
+        """Prolong the leases that are held. A step finds out by itself that it has lost its own."""
+        with self._lock:
+            held = dict(self._leases)
+        try:
+            for launch in self.ledger.renew(held):
+                log.info("The lease on %s is gone", launch)
+        except StoreUnreachable as lost:
+            log.warning("Leases were not renewed: %s", lost)
+
+    def close(self) -> None:
+        self.pools.close()
+        self.ledger.store.close()

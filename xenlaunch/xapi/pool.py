@@ -1,0 +1,251 @@
+"""A pool as one step of one launch sees it: everything that it changes is written down around it.
+
+A step is an ordinary function that may be run again from its top, by another process, after any
+crash. What makes that safe is here. Each changing call has a key of its own within its launch:
+
+* a call that is known to be done is not sent again: its value is returned;
+* a call that was begun, and whose outcome nobody wrote down, is looked for first: its sender's
+  session is logged out (so that nothing of it can still arrive), the pool's own job is awaited
+  by our mark on it, and what it made is adopted;
+* only otherwise is it sent: after its intent is in the ledger, under the session that the intent
+  names, with our mark; and what it made is written down before anything else happens.
+
+Calls that occupy a storage repository or a host go as pool tasks, for which the step parks; calls
+that only write records are answered at once, and are sent plainly, with the same mark.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xenlaunch import names
+from xenlaunch.errors import Busy, OutcomeUnknown, Parked, PoolError, Refused, SessionLost
+from xenlaunch.lease import DONE, OPEN, Call, Lease, Made
+from xenlaunch.xapi.pending import Outcome, find_marked, mark_headers, mark_of, settle
+from xenlaunch.xapi.records import Records
+from xenlaunch.xapi.session import Session
+
+NULL: Final = "OpaqueRef:NULL"
+
+Finder = Callable[[], str | None]
+"""Looks in the pool for what a call would have made: its ref (or '' if it has none), or None."""
+
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How this process reaches a pool: its session there, and what it knows of the pool."""
+
+    name: str
+    session: Session
+    records: Records
+
+
+class Pool:
+    """The pool of one launch, for as long as one step has the lease."""
+
+    def __init__(self, reach: Reach, lease: Lease, clock: Callable[[], float] = time.time) -> None:
+        self.name = reach.name
+        self.records = reach.records
+        self._session = reach.session
+        self._lease = lease
+        self._clock = clock
+
+    # Reading
+
+    def read(self, method: str, *params: Any) -> Any:
+        """Ask what changes nothing."""
+        return self._session.read(method, *params)
+
+    def made(self, cls: str) -> list[str]:
+        """The refs of all objects of a class that exist because of this launch, as far as known."""
+        return sorted({fact.ref for fact in self._lease.made if fact.cls == cls})
+
+    def mark(self, subject: str) -> str:
+        """What is written on an object of this launch: on a VM with its own uuid as the subject."""
+        launch = self._lease.launch
+        return f"{launch.deployment}/{launch.id}/{subject}"
+
+    def waited(self) -> float:
+        """For how many seconds this step has been going on, its parking included."""
+        return max(0.0, self._clock() - int(self._lease.record.step_since or 0) / 1000)
+
+    @property
+    def outcome(self) -> str:
+        """How the launch will end when it is undone: ``failed`` or ``cancelled``."""
+        return self._lease.record.outcome
+
+    @property
+    def retries(self) -> int:
+        """How often in a row this step has found the pool busy."""
+        return int(self._lease.record.retries or 0)
+
+    # Changing
+
+    def do(
+        self, key: str, method: str, *params: Any, makes: str = "", find: Finder | None = None
+    ) -> str:
+        """Make a call that is answered at once. Without a finder it must bear being repeated."""
+        call = self._lease.calls.get(key)
+        if call and call.state == DONE:
+            return call.value
+        value = self._look(key, call, method, find) if call and call.state == OPEN else None
+        if value is None:
+            value = str(self._send(key, method, params, makes) or "")
+        return self._came_out(key, value)
+
+    def run(
+        self,
+        key: str,
+        method: str,
+        *params: Any,
+        what: str,
+        seconds: float,
+        makes: str = "",
+        find: Finder | None = None,
+    ) -> str:
+        """Make a call that takes a while: as a pool task, for which the step parks."""
+        call = self._lease.calls.get(key)
+        if call and call.state == DONE:
+            return call.value
+        if call and call.state == OPEN and not call.task:
+            value = self._look(key, call, method, find)
+            if value is not None:
+                return self._came_out(key, value)
+            call = None
+        if call is None or call.state != OPEN:
+            task = str(self._send(key, f"Async.{method}", params, makes))
+            self._lease.sent(key, task)
+            raise Parked(what, task, seconds)
+        return self._came_out(key, self._settle(key, call, what, seconds, find))
+
+    def know(self, cls: str, ref: str, uuid: str = "") -> None:
+        """Write down that an object exists because of this launch, found out by looking."""
+        if Made(cls, ref, uuid) not in self._lease.made:
+            self._lease.came_to_know(Made(cls, ref, uuid))
+
+    def quiesce(self) -> None:
+        """Stop whatever still runs in the pool for this launch, and wait until it has stopped."""
+        for key, call in list(self._lease.calls.items()):
+            if call.state == OPEN and not key.startswith(names.UNDO):
+                self._stop(key, call)
+
+    def no_way_back(self) -> None:
+        """From here the launch will succeed: it can no longer be cancelled."""
+        self._lease.finishing()
+
+    # Within
+
+    def _send(self, key: str, method: str, params: tuple[Any, ...], makes: str) -> Any:
+        before = self._lease.calls.get(key)
+        attempt = before.attempt + 1 if before else 1
+        for _ in range(_TRIES):
+            login = self._session.login
+            # Each try asks the ledger anew: who lost its session may have lost its lease too.
+            call = Call(method, attempt, login.uuid, self._clock(), makes)
+            self._lease.intend(key, call)
+            try:
+                headers = mark_headers(self._call_mark(key, attempt))
+                return self._session.send(method, *params, as_login=login, headers=headers)
+            except SessionLost:
+                continue
+            except OutcomeUnknown:
+                raise
+            except PoolError:
+                self._lease.failed(key)
+                raise
+        self._lease.failed(key)
+        raise Busy(
+            "SESSION_LOST", [], f"The pool {self.name} keeps losing our session.", call=method
+        )
+
+    def _call_mark(self, key: str, attempt: int) -> str:
+        return self.mark(f"{key}/{attempt}")
+
+    def _look(self, key: str, call: Call, method: str, find: Finder | None) -> str | None:
+        """Find out about a call whose outcome nobody wrote down. None: it has left nothing."""
+        self._session.end(call.login)
+        mark = self._call_mark(key, call.attempt)
+        for task, record in find_marked(self._session, mark).items():
+            if mark_of(record) != mark:
+                continue
+            self._lease.sent(key, task)
+            outcome = Outcome.from_record(record)
+            if not outcome.ended:
+                raise Parked("the pool to finish what it had begun", task, 60)
+            with suppress(OutcomeUnknown):
+                return self._settled(key, task, method, outcome)
+        found = find() if find else None
+        if found is None:
+            self._lease.failed(key)
+        return found
+
+    def _settle(self, key: str, call: Call, what: str, seconds: float, find: Finder | None) -> str:
+        outcome = self._outcome(call.task)
+        if not outcome.ended:
+            left = call.since + seconds - self._clock()
+            if left > 0:
+                raise Parked(what, call.task, left)
+            raise Refused(
+                "TIMED_OUT",
+                [call.method, str(int(seconds))],
+                f"Waited {int(seconds)} s for {what}, which the pool has not finished.",
+                call=call.method,
+            )
+        try:
+            return self._settled(key, call.task, call.method.removeprefix("Async."), outcome)
+        except OutcomeUnknown:
+            found = find() if find else None
+            if found is not None:
+                return found
+            self._lease.failed(key)
+            raise
+
+    def _settled(self, key: str, task: str, method: str, outcome: Outcome) -> str:
+        """The value of a pool task that has ended, which is then destroyed: the pool keeps few."""
+        with suppress(PoolError):
+            self._session.read("task.destroy", task)
+        try:
+            return settle(method, outcome)
+        except OutcomeUnknown:
+            raise
+        except PoolError:
+            self._lease.failed(key)
+            raise
+
+    def _outcome(self, task: str) -> Outcome:
+        note = self._lease.notes.get(task)
+        if note is not None:
+            return Outcome.from_json(note)
+        try:
+            return Outcome.from_record(self._session.read("task.get_record", task))
+        except OutcomeUnknown:
+            return Outcome.vanished()
+
+    def _came_out(self, key: str, value: str) -> str:
+        call = self._lease.calls[key]
+        if call.state != DONE:
+            made = [Made(call.makes, value)] if call.makes and value not in ("", NULL) else []
+            self._lease.came_out(key, value, made)
+        return value
+
+    def _stop(self, key: str, call: Call) -> None:
+        if not call.task:
+            value = self._look(key, call, call.method.removeprefix("Async."), None)
+            if value is not None:
+                self._came_out(key, value)
+            return
+        outcome = self._outcome(call.task)
+        if not outcome.ended:
+            with suppress(PoolError):
+                self._session.read("task.cancel", call.task)
+            raise Parked("the pool to stop what it was doing", call.task, 60)
+        try:
+            self._came_out(key, self._settled(key, call.task, call.method, outcome))
+        except OutcomeUnknown:
+            self._lease.failed(key)
+        except PoolError:
+            return
