@@ -89,7 +89,7 @@ class Members:
         """What to say when no member would do it; the member's own words if it had some."""
         for error in lost:
             if isinstance(error, Busy) and not isinstance(error, Unsent):
-                return error
+                return refusal(method, error.code, error.params)
         whys = dict.fromkeys(_why(error) for error in lost)
         return refusal(
             method,

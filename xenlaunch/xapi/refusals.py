@@ -47,7 +47,7 @@ BUSY: Final = STORAGE_BUSY | {
     "TOO_MANY_PENDING_TASKS": "The pool has too many jobs waiting already.",
     "TOO_BUSY": "The pool is too busy.",
     "OTHER_OPERATION_IN_PROGRESS": "The {0} {1} is busy with another operation ({2}).",
-    "VDI_IN_USE": "The disk {0} is in use ({1}): by another VM, or by an operation on it.",
+    "VDI_IN_USE": "The disk {0} is in use, by another VM or by an operation on it.",
     "DEVICE_ATTACH_TIMEOUT": "A {0} ({1}) was not attached in time.",
     "DEVICE_DETACH_TIMEOUT": "A {0} ({1}) was not detached in time.",
     "VM_CALL_PLUGIN_RATE_LIMIT": "The VM {0} was asked too often; again after {2} s.",
@@ -306,7 +306,8 @@ def sentence(code: str, params: Sequence[str]) -> str:
     if template is None:
         told = f": {', '.join(_Said(param).__format__('') for param in params)}" if params else ""
         return f"The pool refuses with {code}{told}."
-    return string.Formatter().vformat(template, _AllSaid(params), {})
+    said = string.Formatter().vformat(template, _AllSaid(params), {})
+    return f"{said.removesuffix(': ?')}." if said.endswith(": ?") else said
 
 
 def _size(count: int) -> str:

@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from xenlaunch.errors import OutcomeUnknown, PoolError, Redirected, Refused, SessionLost
+from xenlaunch.errors import Busy, OutcomeUnknown, PoolError, Redirected, Refused, SessionLost
 from xenlaunch.xapi.members import Members
 from xenlaunch.xapi.refusals import refusal
-from xenlaunch.xapi.transport import Transport, Trust, Unsent
+from xenlaunch.xapi.transport import BROKEN, Transport, Trust, Unsent
 
 API_VERSION: Final = "1.1"
 """What a login names for its version; XAPI takes any."""
@@ -70,6 +70,7 @@ class Session:
         patience: float = 10.0,
         connect_seconds: float = 5.0,
         read_seconds: float = 30.0,
+        login_seconds: float = 15.0,
         login_pause: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +89,7 @@ class Session:
         self._slots = threading.BoundedSemaphore(share)
         self._finding = threading.Lock()
         self._patience = patience
+        self._login_seconds = login_seconds
         self._login_pause = login_pause
         self._clock = clock
         self._state = threading.Lock()  # held for a moment, never over a call
@@ -119,16 +121,18 @@ class Session:
         as_login: Login,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        hide: Sequence[str] = (),
     ) -> Any:
         """Send a call that changes something, once, under this login or not at all.
 
-        SessionLost and Busy say that nothing ran; OutcomeUnknown that nobody knows.
+        SessionLost and Busy say that nothing ran; OutcomeUnknown that nobody knows. What is in
+        ``hide`` does not show in an error, should the pool repeat it.
         """
-        if self._login != as_login:
-            raise refusal(method, "SESSION_REPLACED", [])
         with self._slot():
+            if self._login != as_login:
+                raise refusal(method, "SESSION_REPLACED", [])
             try:
-                return self._call(as_login, method, params, seconds=seconds, headers=headers)
+                return self._call(as_login, method, params, seconds, headers, hide)
             except Redirected as elsewhere:
                 self._drop(as_login.ref)
                 raise refusal(method, "SESSION_REPLACED", []) from elsewhere
@@ -151,7 +155,7 @@ class Session:
         params = [list(classes), token, float(seconds)]
         try:
             batch: dict[str, Any] = self._call(
-                login, "event.from", params, seconds=seconds + self._patience
+                login, "event.from", params, seconds + self._patience
             )
         except (Redirected, Unsent, OutcomeUnknown) as lost:
             raise self._members.unreachable("event.from", [lost]) from lost
@@ -178,9 +182,9 @@ class Session:
         login: Login,
         method: str,
         params: Sequence[Any],
-        *,
         seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
+        hide: Sequence[str] = (),
     ) -> Any:
         """Send once, and learn from the answer where the master is and whether the login holds."""
         master = self._master_for(login)
@@ -191,7 +195,7 @@ class Session:
                 [login.ref, *params],
                 headers=headers,
                 read_seconds=seconds,
-                hide=[login.ref],
+                hide=[login.ref, *hide],
             )
         except SessionLost:
             self._drop(login.ref)
@@ -199,23 +203,24 @@ class Session:
         except Redirected as elsewhere:
             self._members.follow(master, elsewhere)
             raise
-        except Unsent:
-            self._members.doubt(master)
+        except (Unsent, OutcomeUnknown) as lost:
+            if lost.code in BROKEN or isinstance(lost, Unsent):
+                self._members.doubt(master)
             raise
 
     def _ask(self, method: str, params: Sequence[Any], seconds: float | None = None) -> Any:
         lost: list[PoolError] = []
         for _ in range(_ATTEMPTS):
             try:
-                return self._call(self._log_in(), method, params, seconds=seconds)
+                return self._call(self._log_in(), method, params, seconds)
             except (SessionLost, Redirected, Unsent) as unheard:
                 lost.append(unheard)
             except OutcomeUnknown as unknown:
-                lost.append(unknown)
-                if unknown.code in {"ANSWER_LATE", "ANSWER_UNREADABLE"}:
-                    break  # one thread is not held for so long twice
-                if unknown.code != "CONNECTION_LOST":
+                if unknown.code not in BROKEN:
                     raise
+                lost.append(unknown)
+                if unknown.code != "CONNECTION_LOST":
+                    break  # it took its time: no thread is held for so long twice
         raise self._members.unreachable(method, lost) from lost[-1]
 
     def _log_out(self, ref: str) -> bool:
@@ -254,14 +259,15 @@ class Session:
     def _log_in_at(self, address: str) -> str:
         secret = self._password().get_secret_value()
         params = [self._username, secret, API_VERSION, self._originator]
-        return str(self._transport.post(address, _LOGIN, params, hide=[secret]))
+        wait = self._login_seconds
+        return str(self._transport.post(address, _LOGIN, params, read_seconds=wait, hide=[secret]))
 
     def _named(self, master: str, ref: str) -> Login:
         try:
             return Login(ref, self._knock(master, ref))
-        except PoolError:
+        except (SessionLost, Redirected, Busy, OutcomeUnknown) as lost:
             self._leave(master, ref)
-            raise
+            raise self._members.unreachable(_LOGIN, [lost]) from lost
 
     def _master_for(self, login: Login) -> str:
         """Where to send now; after a broken line the master is looked for first."""
@@ -279,7 +285,11 @@ class Session:
                 raise
 
     def _knock(self, address: str, ref: str) -> str:
-        return str(self._transport.post(address, "session.get_uuid", [ref, ref], hide=[ref]))
+        wait = self._login_seconds
+        params = [ref, ref]
+        return str(
+            self._transport.post(address, "session.get_uuid", params, read_seconds=wait, hide=[ref])
+        )
 
     def _drop(self, ref: str) -> None:
         with self._state:
@@ -290,7 +300,7 @@ class Session:
     def _alone(self) -> Iterator[None]:
         """Let one thread look for the master, and tell the ones behind it how that failed."""
         if not self._finding.acquire(timeout=self._patience):
-            raise self._crowded()
+            raise self._nowhere("its master is still being looked for")
         try:
             self._raise_if_closed()
             self._raise_if_just_failed()
@@ -307,8 +317,7 @@ class Session:
 
     def _raise_if_closed(self) -> None:
         if self._closed:
-            here = "this process has closed its session"
-            raise refusal("", "POOL_UNREACHABLE", [self.name, "any address", here])
+            raise self._nowhere("this process has closed its session")
 
     def _raise_if_just_failed(self) -> None:
         failed = self._failed
@@ -326,6 +335,10 @@ class Session:
             yield
         finally:
             self._slots.release()
+
+    def _nowhere(self, why: str) -> PoolError:
+        where = ", ".join(self._members.addresses)
+        return refusal(_LOGIN, "POOL_UNREACHABLE", [self.name, where, why])
 
     def _crowded(self) -> PoolError:
         return refusal("", "POOL_BUSY_HERE", [self.name, str(self._share)])

@@ -44,6 +44,9 @@ from xenlaunch.xapi.refusals import refusal, sentence
 MOST_BYTES: Final = 300 * 1024
 """XAPI reads no request longer than this."""
 
+BROKEN: Final = frozenset({"CONNECTION_LOST", "ANSWER_LATE", "ANSWER_UNREADABLE"})
+"""The codes of an OutcomeUnknown that this file saw, not the pool."""
+
 HIDDEN: Final = "(hidden)"
 
 _FINGERPRINT_DIGITS: Final = 64

@@ -1,4 +1,4 @@
-"""A server that does on the wire exactly what a test says, and certificates for it."""
+"""A server that does on the wire exactly what a test says, certificates and sessions for it."""
 
 import json
 import os
@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from pydantic import SecretStr
 
 from tests.support.paths import ROOT
+from xenlaunch.xapi.session import Session
+from xenlaunch.xapi.transport import Trust
 
+PASSWORD = "hunter2"
+PLAIN = Trust(allow_http=True)
 REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", ROOT.parent / "shared" / "reference"))
 
 
@@ -78,6 +83,7 @@ class Line:
 
 
 Script = Callable[[Line], None]
+Answer = Callable[[Line, dict[str, Any]], None]
 
 
 class ScriptedServer:
@@ -189,3 +195,97 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> list[Certificate]:
         told = _openssl("x509", "-in", str(path), "-noout", "-fingerprint", "-sha256")
         made.append(Certificate(path, key, f"sha256:{told.strip().partition('=')[2]}"))
     return made
+
+
+class Host:
+    """A member of a pool that knows sessions and nothing else; what more it says, a test says."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[Any]]] = []
+        self.sessions: dict[str, str] = {}
+        self.slave_of = ""
+        self.answers: dict[str, Answer] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, line: Line) -> None:
+        while True:
+            call = line.request()
+            self.calls.append((call["method"], call["params"]))
+            if self.slave_of:
+                line.error(call, "HOST_IS_SLAVE", self.slave_of)
+            elif call["method"] in self.answers:
+                self.answers[call["method"]](line, call)
+            else:
+                self._answer(line, call)
+
+    def _answer(self, line: Line, call: dict[str, Any]) -> None:
+        method, params = call["method"], call["params"]
+        if method == "session.login_with_password":
+            self._log_in(line, call)
+        elif params[0] not in self.sessions:
+            line.error(call, "SESSION_INVALID", params[0])
+        elif method == "session.get_uuid":
+            line.result(call, self.sessions[params[1]])
+        elif method == "session.get_by_uuid":
+            self._find(line, call)
+        elif method == "session.logout":
+            line.result(call, self.sessions.pop(params[0]) and "")
+        else:
+            line.result(call, f"{method} done")
+
+    def _log_in(self, line: Line, call: dict[str, Any]) -> None:
+        user, password, *_ = call["params"]
+        if password == PASSWORD:
+            line.result(call, self.log_in())
+        else:
+            line.error(call, "SESSION_AUTHENTICATION_FAILED", user, "denied")
+
+    def _find(self, line: Line, call: dict[str, Any]) -> None:
+        uuid = call["params"][1]
+        found = [ref for ref, its in self.sessions.items() if its == uuid]
+        if found:
+            line.result(call, found[0])
+        else:
+            line.error(call, "UUID_INVALID", "session", uuid)
+
+    def log_in(self) -> str:
+        with self._lock:
+            self._count += 1
+            ref = f"OpaqueRef:session-{self._count}"
+            self.sessions[ref] = f"uuid-{self._count}"
+        return ref
+
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.calls]
+
+
+def hang_until(over: threading.Event) -> Answer:
+    def hang(line: Line, call: dict[str, Any]) -> None:
+        over.wait(10)
+        line.result(call, "")
+
+    return hang
+
+
+class Open(Protocol):
+    def __call__(self, *addresses: str, **options: Any) -> Session: ...
+
+
+@pytest.fixture
+def open_session() -> Iterator[Open]:
+    with ExitStack() as stack:
+
+        def start(*addresses: str, password: str = PASSWORD, **options: Any) -> Session:
+            options = {"login_pause": 0.0, "patience": 5.0, **options}
+            secret = SecretStr(password)
+            session = Session("lab", addresses, "root", lambda: secret, PLAIN, **options)
+            stack.callback(session.close)
+            return session
+
+        yield start
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()

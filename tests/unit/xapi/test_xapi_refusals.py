@@ -119,6 +119,7 @@ def test_sentences_are_for_people() -> None:
 
 def test_a_parameter_that_is_left_out_is_a_question_mark() -> None:
     assert sentence("HOST_OFFLINE", []) == "The host ? is offline."
+    assert sentence("PERMISSION_DENIED", []) == "The pool denies permission."
 
 
 @given(code=st.sampled_from(sorted(NEXT)), params=st.lists(st.text(max_size=400), max_size=5))

@@ -1,117 +1,16 @@
-"""One session with a pool: logging in, finding the master, and never sending a change twice."""
+"""One session with a pool: logging in, and never sending a change twice."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from tests.support.waiting import wait_until
-from tests.unit.xapi.conftest import Line, Serve
+from tests.unit.xapi.conftest import PASSWORD, Host, Line, Open, Serve, hang_until
 from xenlaunch.errors import BadSettings, Busy, OutcomeUnknown, PoolError, Refused, SessionLost
 from xenlaunch.xapi.session import Login, Session
 from xenlaunch.xapi.transport import Trust
-
-PASSWORD = "hunter2"
-PLAIN = Trust(allow_http=True)
-
-Answer = Callable[[Line, dict[str, Any]], None]
-
-
-class Host:
-    """A member of a pool that knows sessions and nothing else; what more it says, a test says."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, list[Any]]] = []
-        self.sessions: dict[str, str] = {}
-        self.slave_of = ""
-        self.answers: dict[str, Answer] = {}
-        self._count = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, line: Line) -> None:
-        while True:
-            call = line.request()
-            self.calls.append((call["method"], call["params"]))
-            if self.slave_of:
-                line.error(call, "HOST_IS_SLAVE", self.slave_of)
-            elif call["method"] in self.answers:
-                self.answers[call["method"]](line, call)
-            else:
-                self._answer(line, call)
-
-    def _answer(self, line: Line, call: dict[str, Any]) -> None:
-        method, params = call["method"], call["params"]
-        if method == "session.login_with_password":
-            self._log_in(line, call)
-        elif params[0] not in self.sessions:
-            line.error(call, "SESSION_INVALID", params[0])
-        elif method == "session.get_uuid":
-            line.result(call, self.sessions[params[1]])
-        elif method == "session.get_by_uuid":
-            self._find(line, call)
-        elif method == "session.logout":
-            line.result(call, self.sessions.pop(params[0]) and "")
-        else:
-            line.result(call, f"{method} done")
-
-    def _log_in(self, line: Line, call: dict[str, Any]) -> None:
-        user, password, *_ = call["params"]
-        if password == PASSWORD:
-            line.result(call, self.log_in())
-        else:
-            line.error(call, "SESSION_AUTHENTICATION_FAILED", user, "denied")
-
-    def _find(self, line: Line, call: dict[str, Any]) -> None:
-        uuid = call["params"][1]
-        found = [ref for ref, its in self.sessions.items() if its == uuid]
-        if found:
-            line.result(call, found[0])
-        else:
-            line.error(call, "UUID_INVALID", "session", uuid)
-
-    def log_in(self) -> str:
-        with self._lock:
-            self._count += 1
-            ref = f"OpaqueRef:session-{self._count}"
-            self.sessions[ref] = f"uuid-{self._count}"
-        return ref
-
-    def methods(self) -> list[str]:
-        return [method for method, _ in self.calls]
-
-
-def hang_until(over: threading.Event) -> Answer:
-    def hang(line: Line, call: dict[str, Any]) -> None:
-        over.wait(10)
-        line.result(call, "")
-
-    return hang
-
-
-class Open(Protocol):
-    def __call__(self, *addresses: str, **options: Any) -> Session: ...
-
-
-@pytest.fixture
-def open_session() -> Iterator[Open]:
-    with ExitStack() as stack:
-
-        def start(*addresses: str, password: str = PASSWORD, **options: Any) -> Session:
-            options = {"login_pause": 0.0, "patience": 5.0, **options}
-            secret = SecretStr(password)
-            session = Session("lab", addresses, "root", lambda: secret, PLAIN, **options)
-            stack.callback(session.close)
-            return session
-
-        yield start
-
-
-@pytest.fixture
-def host() -> Host:
-    return Host()
 
 
 def test_the_first_question_logs_in(serve: Serve, host: Host, open_session: Open) -> None:
@@ -228,95 +127,19 @@ def test_a_question_without_an_answer_in_time_is_busy(
     assert host.methods().count("VM.get_all") == 1
 
 
-def test_any_member_finds_the_master(serve: Serve, host: Host, open_session: Open) -> None:
-    slave = Host()
-    master_url, slave_url = serve(host).url, serve(slave).url
-    slave.slave_of = master_url.partition("://")[2]
-    session = open_session(slave_url)
-
-    assert session.read("VM.get_all") == "VM.get_all done"
-    assert slave.methods() == ["session.login_with_password"]
-
-
-def test_a_member_that_is_down_is_passed_over(serve: Serve, host: Host, open_session: Open) -> None:
-    gone = serve(Host())
-    gone.close()
-
-    assert open_session(gone.url, serve(host).url).read("VM.get_all") == "VM.get_all done"
-
-
-def test_a_new_master_is_followed_and_a_change_is_not_carried_over(
+def test_what_the_pool_repeats_of_a_secret_is_hidden(
     serve: Serve, host: Host, open_session: Open
 ) -> None:
-    other = Host()
-    session = open_session(serve(host).url)
-    login = session.login
-    host.slave_of = serve(other).url.partition("://")[2]
-
-    with pytest.raises(SessionLost):
-        session.send("VM.clone", "OpaqueRef:vm", as_login=login)
-
-    assert session.read("VM.get_all") == "VM.get_all done"
-    assert "VM.clone" not in other.methods()
-    assert session.send("VM.clone", "OpaqueRef:vm", as_login=session.login) == "VM.clone done"
-
-
-def test_a_master_that_comes_back_is_found_before_a_change_is_sent(
-    serve: Serve, host: Host, open_session: Open
-) -> None:
-    """The line breaks, nothing is sent; the next change asks first where the master is."""
-    first = serve(host)
-    second = Host()
-    second.sessions = host.sessions
-    session = open_session(first.url, serve(second).url)
-    login = session.login
-    first.close()
-
-    with pytest.raises(Busy, match="connection refused"):
-        session.send("VM.clone", "OpaqueRef:vm", as_login=login)
-
-    assert session.send("VM.clone", "OpaqueRef:vm", as_login=login) == "VM.clone done"
-    assert second.methods() == ["session.get_uuid", "VM.clone"]
-
-
-def test_hosts_that_name_each_other_are_an_unreachable_pool(
-    serve: Serve, host: Host, open_session: Open
-) -> None:
-    other = Host()
-    host.slave_of, other.slave_of = "x", "y"
-    one, two = serve(host).url, serve(other).url
-    host.slave_of, other.slave_of = two.partition("://")[2], one.partition("://")[2]
-
-    with pytest.raises(Busy, match="no host says that it is the master"):
-        open_session(one, two).read("VM.get_all")
-
-
-def test_a_pool_that_cannot_be_reached_says_where_it_was_looked_for(
-    serve: Serve, host: Host, open_session: Open
-) -> None:
-    servers = [serve(host), serve(host)]
-    for server in servers:
-        server.close()
-
-    with pytest.raises(Busy, match="The pool lab cannot be reached") as caught:
-        open_session(*(server.url for server in servers)).read("VM.get_all")
-
-    assert caught.value.code == "POOL_UNREACHABLE"
-    assert all(server.url in caught.value.message for server in servers)
-    assert PASSWORD not in str(caught.value.as_record())
-
-
-def test_a_host_that_still_boots_is_busy_in_its_own_words(
-    serve: Serve, host: Host, open_session: Open
-) -> None:
-    host.answers["session.login_with_password"] = lambda line, call: line.error(
-        call, "HOST_STILL_BOOTING"
+    host.answers["VM.set_name_label"] = lambda line, call: line.error(
+        call, "INTERNAL_ERROR", f"no string: {call['params']}"
     )
+    session = open_session(serve(host).url)
 
-    with pytest.raises(Busy) as caught:
-        open_session(serve(host).url).read("VM.get_all")
+    with pytest.raises(Refused) as caught:
+        session.send("VM.set_name_label", "s3cret", as_login=session.login, hide=["s3cret"])
 
-    assert caught.value.code == "HOST_STILL_BOOTING"
+    assert "(hidden)" in caught.value.message
+    assert "s3cret" not in str(caught.value.as_record())
 
 
 def test_a_wrong_password_is_refused_once_and_never_shown(

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -227,6 +228,14 @@ def test_a_certificate_of_the_ca_file_is_trusted(
     trust = Trust(ca_file=certificates[0].path)
 
     assert Transport(trust).post(server.url, *CALL) == "OpaqueRef:new"
+
+
+def test_a_ca_file_that_is_none_is_bad_settings(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+
+    for name in ("ca.pem", "missing.pem"):
+        with pytest.raises(BadSettings, match="cannot be read as certificates"):
+            Transport(Trust(ca_file=tmp_path / name))
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
