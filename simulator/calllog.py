@@ -19,8 +19,20 @@ MASK: Final = "***"
 class Entry:
     """One call as the log keeps it."""
 
-    __slots__ = ("args", "asynchronous", "changes", "ended", "method", "object", "originator")
-    __slots__ += ("outcome", "seq", "session_uuid", "started", "task")
+    __slots__ = (
+        "args",
+        "asynchronous",
+        "changes",
+        "ended",
+        "method",
+        "object",
+        "originator",
+        "outcome",
+        "seq",
+        "session_uuid",
+        "started",
+        "task",
+    )
 
     def __init__(self, seq: int, method: str, originator: str, session_uuid: str) -> None:
         self.seq = seq

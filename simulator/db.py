@@ -127,7 +127,7 @@ class Database:
 
     # -- writing
 
-    def create(self, cls: str, ref: str = "", **given: Any) -> Row:
+    def create(self, cls: str, ref: str = "", /, **given: Any) -> Row:
         """Add a row; what is not given takes its default, or its type's empty value."""
         table = self.tables[cls]
         values: dict[str, Any] = {}

@@ -193,7 +193,9 @@ class Events:
     # -- what changed
 
     def _collect(self, wanted: Subscription, after: int) -> list[dict[str, Any]]:
-        added, changed, deleted = [], [], []
+        added: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        deleted: list[dict[str, Any]] = []
         for cls in wanted.tables:
             table = self.db.tables[cls]
             only = wanted.objects.get(cls)

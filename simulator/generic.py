@@ -31,14 +31,16 @@ def _lookups(cls: Class) -> Iterator[Method]:
     name, ref = cls.name, f"{cls.name} ref"
     yield _read(f"{name}.get_record(self: {ref}) -> {name} record", _get_record(name))
     yield _read(f"{name}.get_by_uuid(uuid: string) -> {ref}", _get_by_uuid(name))
-    if "name_label" in cls.fields:
+    if "name_label" in cls.fields and "unnamed" not in cls.flags:
         yield _read(f"{name}.get_by_name_label(label: string) -> {ref} set", _get_by_name(name))
     if cls.is_listed:
         yield _read(f"{name}.get_all() -> {ref} set", _get_all(name))
         yield _read(f"{name}.get_all_where(expr: string) -> {ref} set", _get_all_where(cls))
         records = f"({ref} -> {name} record) map"
         yield _read(f"{name}.get_all_records() -> {records}", _get_all_records(name))
-        yield _read(f"{name}.get_all_records_where(expr: string) -> {records}", _get_records_where(cls))
+        yield _read(
+            f"{name}.get_all_records_where(expr: string) -> {records}", _get_records_where(cls)
+        )
 
 
 def _accessors(cls: Class, field: Field) -> Iterator[Method]:

@@ -209,9 +209,7 @@ class Server:
 
     async def listen(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), host, port, backlog=1024
-        )
+        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
         self.address = "http://{}:{}".format(*self._server.sockets[0].getsockname()[:2])
 
     def abort_connections(self) -> None:

@@ -8,9 +8,10 @@ jittered.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 JITTER: Final = 0.25
 #: the event loop cannot wait for less with any sense
@@ -84,20 +85,25 @@ class Latency:
     def uniform(self, least: str, most: str) -> float:
         return self._chance.uniform(self.of(least), self.of(most))
 
-    def set(self, figures: Mapping[str, float | None]) -> None:
+    def set(self, figures: Mapping[str, Any]) -> None:
         """Set figures to seconds as they are; None gives a figure back to the table."""
         for name, seconds in figures.items():
             if name not in FIGURES:
                 raise ValueError(f"no latency is called {name!r}; there are: {', '.join(FIGURES)}")
             if seconds is None:
                 self._set.pop(name, None)
-            elif isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= 0:
-                self._set[name] = float(seconds)
             else:
-                raise ValueError(f"latency {name!r} must be seconds, not {seconds!r}")
+                self._set[name] = _seconds(name, seconds)
 
     def current(self) -> dict[str, float]:
         return {
             name: self._set.get(name, figure.seconds * self.scale)
             for name, figure in FIGURES.items()
         }
+
+
+def _seconds(name: str, given: Any) -> float:
+    right = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if right and math.isfinite(given) and given >= 0:
+        return float(given)
+    raise ValueError(f"latency {name!r} must be seconds from 0, not {given!r}")

@@ -101,7 +101,9 @@ class Locks:
         if self.waiting >= WAITERS_MAX:
             raise ApiError("TOO_MANY_PENDING_TASKS")
         latency = self.world.latency
-        seconds = latency.of("retry.quick") if quick else latency.uniform("retry.least", "retry.most")
+        seconds = (
+            latency.of("retry.quick") if quick else latency.uniform("retry.least", "retry.most")
+        )
         if self._changed is None:
             self._changed = asyncio.get_running_loop().create_future()
         self.waiting += 1

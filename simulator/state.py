@@ -71,5 +71,3 @@ def named(world: World, cls: str, wanted: str) -> Row:
         if wanted in {row.ref, row.uuid, row.values.get("name_label")}:
             return row
     raise LookupError(f"no {cls} is called {wanted!r}")
-
-

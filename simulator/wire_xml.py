@@ -14,7 +14,6 @@ from simulator.errors import Malformed
 from simulator.snapshot import Snapshot
 from simulator.values import Datetime, Int32
 
-
 _DEPTH_MAX: Final = 200
 _SCALARS: Final = frozenset({"i4", "int", "i8", "string", "boolean", "double", "dateTime.iso8601"})
 

@@ -92,7 +92,9 @@ class World:
     def busy_sessions(self) -> frozenset[str]:
         """Sessions with an operation under way: they are never collected."""
         pending = (row.ref for row in self.db.all("task") if row["status"] == "pending")
-        return frozenset(self.tasks.session_of[ref] for ref in pending if ref in self.tasks.session_of)
+        return frozenset(
+            self.tasks.session_of[ref] for ref in pending if ref in self.tasks.session_of
+        )
 
     def restart(self) -> None:
         """

@@ -116,9 +116,7 @@ def destroy(call: Call, ref: str) -> str:
     vbd = call.db.get("VBD", ref)
     if vbd["currently_attached"]:
         vm = call.db.get("VM", vbd["VM"])
-        raise ApiError(
-            "OPERATION_NOT_ALLOWED", f"VBD '{vbd.uuid}' still attached to '{vm.uuid}'"
-        )
+        raise ApiError("OPERATION_NOT_ALLOWED", f"VBD '{vbd.uuid}' still attached to '{vm.uuid}'")
     exclude(vbd)
     call.db.destroy(vbd)
     return ""

@@ -61,9 +61,7 @@ def read_disks(text: str) -> list[_Disk]:
     def start(tag: str, has: dict[str, str]) -> None:
         if tag == "disk":
             bootable, type_ = has.get("bootable") == "true", has.get("type", "system")
-            disks.append(
-                _Disk(has["device"], int(has["size"]), has.get("sr", ""), bootable, type_)
-            )
+            disks.append(_Disk(has["device"], int(has["size"]), has.get("sr", ""), bootable, type_))
 
     if text:
         parser = expat.ParserCreate()

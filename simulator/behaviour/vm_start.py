@@ -187,7 +187,9 @@ def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
         call.world.guests.boot(vm)
 
 
-@call("VM.assert_can_boot_here(self: VM ref, host: host ref) -> void", has_async=True, changes=False)
+@call(
+    "VM.assert_can_boot_here(self: VM ref, host: host ref) -> void", has_async=True, changes=False
+)
 def assert_can_boot_here_call(call: Call, ref: str, host: str) -> str:
     assert_can_boot_here(call, call.db.get("VM", ref), call.db.get("host", host))
     return ""

@@ -58,7 +58,9 @@ def assert_can_boot_here(call: Call, vm: Row, host: Row, *, memory: bool = True)
     if vm["hardware_platform_version"] not in host["virtual_hardware_platform_versions"]:
         code = "VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION"
         versions = "; ".join(map(str, host["virtual_hardware_platform_versions"]))
-        raise ApiError(code, host.ref, f"[ {versions} ]", vm.ref, str(vm["hardware_platform_version"]))
+        raise ApiError(
+            code, host.ref, f"[ {versions} ]", vm.ref, str(vm["hardware_platform_version"])
+        )
     _assert_storage(call, vm, host)
     _assert_networks(call, vm, host)
     if is_hvm(vm) and not any("hvm" in one for one in host["capabilities"]):
@@ -89,9 +91,7 @@ def _assert_settings(vm: Row) -> None:
 
 
 def _assert_storage(call: Call, vm: Row, host: Row) -> None:
-    seen = {
-        pbd["SR"] for pbd in call.db.rows("PBD", host["PBDs"]) if pbd["currently_attached"]
-    }
+    seen = {pbd["SR"] for pbd in call.db.rows("PBD", host["PBDs"]) if pbd["currently_attached"]}
     vdis = [vbd["VDI"] for vbd in call.db.rows("VBD", vm["VBDs"]) if not vbd["empty"]]
     for vdi in call.db.rows("VDI", vdis):
         if vdi["SR"] not in seen:

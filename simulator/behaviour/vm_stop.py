@@ -20,9 +20,7 @@ async def hard_shutdown(call: Call, ref: str) -> str:
     vm = call.db.get("VM", ref)
 
     def check() -> None:
-        assert_may(
-            call, vm, "hard_shutdown", "Paused", "Suspended", "Running", beside=_CUT_SHORT
-        )
+        assert_may(call, vm, "hard_shutdown", "Paused", "Suspended", "Running", beside=_CUT_SHORT)
 
     async with call.world.locks.marked(call, lambda: [Mark(vm, "hard_shutdown", check)]):
         for task in call.db.rows("task", list(vm["current_operations"])):

@@ -60,7 +60,7 @@ class message: rowless
   D  timestamp datetime
   D  body      string
 
-class pool
+class pool: unnamed
   D  uuid                                   string
   RW name_label                             string
   RW name_description                       string

@@ -10,6 +10,7 @@ A field of S or RW without a default must be given to the constructor. Special a
     rowless     the database keeps no rows of it
     silent      it gives no events
     unlisted    it has no get_all and its kin
+    unnamed     its name is a plain field: it has no get_by_name_label
     made        clients may create and destroy it
 """
 

@@ -1,0 +1,101 @@
+"""Holds the simulator's declarations against the published datamodel, where that is at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.dispatch import METHODS
+from simulator.missing import MISSING
+from simulator.schema.declare import CLASSES, ENUM_VALUES, FOLLOWS
+
+_ROOT = Path(__file__).resolve().parents[3]
+_REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", _ROOT.parent / "shared" / "reference"))  # noqa: TID251 - a test's own switch
+_FILE = _REFERENCE / "xapi-datamodel.json"
+
+pytestmark = pytest.mark.skipif(
+    not _FILE.exists(), reason=f"no {_FILE.name} at hand to compare with"
+)
+_WRITERS = {"RW": "RW", "StaticRO": "S", "DynamicRO": "D"}
+
+
+@pytest.fixture(scope="module")
+def datamodel() -> dict[str, Any]:
+    return dict(json.loads(_FILE.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_field_has_its_type_its_writer_and_its_default(
+    datamodel: dict[str, Any], name: str
+) -> None:
+    published = {
+        f["name"]: (f["type"], _WRITERS[f["qualifier"]], f.get("default"), f["has_default"])
+        for f in datamodel["classes"][name]["fields"]
+        if not f["internal_only"]
+    }
+    ours = {
+        f.name: (f.type, f.writer, f.default, f.has_default) for f in CLASSES[name].fields.values()
+    }
+
+    assert ours == published
+    assert list(ours) == list(published)
+
+
+def _shape(message: dict[str, Any]) -> tuple[Any, ...]:
+    params = [p for p in message["params"] if p["name"] != "session_id"]
+    needs_session = message.get("session", True)
+    given = [(p["name"], p["type"], p.get("default"), "default" in p) for p in params]
+    return given, message["result"], message["async"], needs_session
+
+
+def test_every_call_takes_and_gives_what_is_published(datamodel: dict[str, Any]) -> None:
+    different = {}
+    for method in METHODS.values():
+        messages = {m["name"]: m for m in datamodel["classes"][method.cls]["messages"]}
+        params = [(p.name, p.type, p.default, p.has_default) for p in method.params]
+        ours = params, method.result, method.has_async, method.needs_session
+        if method.verb not in messages:
+            different[method.name] = "not published"
+        elif ours != _shape(messages[method.verb]):
+            different[method.name] = f"{ours} != {_shape(messages[method.verb])}"
+
+    assert different == {}
+
+
+def test_what_is_missing_is_written_down(datamodel: dict[str, Any]) -> None:
+    published = {f"{c}.{m['name']}" for c in CLASSES for m in datamodel["classes"][c]["messages"]}
+
+    assert published - set(METHODS) == set(MISSING)
+
+
+def test_enums_have_their_values(datamodel: dict[str, Any]) -> None:
+    assert {n: list(v) for n, v in ENUM_VALUES.items()} == {
+        name: datamodel["enums"][name] for name in ENUM_VALUES
+    }
+
+
+def test_relations_are_followed(datamodel: dict[str, Any]) -> None:
+    published = {
+        (tuple(r["a"].split(".")), tuple(r["b"].split(".")))
+        for r in datamodel["relations"]
+        if r["kind"] in {"one-to-many", "many-to-many"}
+    }
+    known = {
+        (a, b)
+        for a, b in published
+        if all(c in CLASSES and f in CLASSES[c].fields for c, f in (a, b))
+    }
+
+    assert known == {(a, b) for a, b in FOLLOWS.items() if (a, b) in published}
+
+
+def test_constructors_take_what_is_published(datamodel: dict[str, Any]) -> None:
+    for cls in filter(lambda c: c.is_made, CLASSES.values()):
+        messages = {m["name"]: m for m in datamodel["classes"][cls.name]["messages"]}
+        published = {f["name"] for f in messages["create"]["ctor_fields"]} - {"port"}
+
+        assert {f.name for f in cls.fields.values() if f.in_constructor} == published
