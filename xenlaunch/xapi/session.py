@@ -217,7 +217,7 @@ class Session:
                 lost.append(unheard)
             except OutcomeUnknown as unknown:
                 if unknown.code not in BROKEN:
-                    raise
+                    raise _of_a_question(unknown) from unknown
                 lost.append(unknown)
                 if unknown.code != "CONNECTION_LOST":
                     break  # it took its time: no thread is held for so long twice
@@ -342,3 +342,10 @@ class Session:
 
     def _crowded(self) -> PoolError:
         return refusal("", "POOL_BUSY_HERE", [self.name, str(self._share)])
+
+
+def _of_a_question(unknown: OutcomeUnknown) -> PoolError:
+    """A question leaves nothing unknown: ask later. But that a job is gone is its answer."""
+    code, params, message, call = unknown.code, unknown.params, unknown.message, unknown.call
+    next_ = OutcomeUnknown if code == "HANDLE_INVALID" else Busy
+    return next_(code, params, message, call=call)

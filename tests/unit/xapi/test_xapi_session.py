@@ -164,6 +164,26 @@ def test_a_wrong_password_is_refused_once_and_never_shown(
     assert len(host.calls) == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "next_"),
+    [
+        (["CANNOT_CONTACT_HOST", "OpaqueRef:h"], Busy),
+        (["INTERNAL_ERROR", "Connection reset"], Busy),
+        (["HANDLE_INVALID", "task", "OpaqueRef:t"], OutcomeUnknown),
+    ],
+)
+def test_a_question_leaves_nothing_unknown_but_a_job(
+    serve: Serve, host: Host, open_session: Open, error: list[str], next_: type[PoolError]
+) -> None:
+    host.answers["task.get_record"] = lambda line, call: line.error(call, *error)
+
+    with pytest.raises(next_) as caught:
+        open_session(serve(host).url).read("task.get_record", "OpaqueRef:t")
+
+    assert [caught.value.code, *caught.value.params] == error
+    assert host.methods().count("task.get_record") == 1
+
+
 def test_no_more_calls_than_its_share_go_into_a_pool(
     serve: Serve, host: Host, open_session: Open
 ) -> None:
