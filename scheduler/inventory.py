@@ -19,7 +19,9 @@ class Inventory:
 
     def __init__(self, reach: Reach) -> None:
         self.records: Records = reach.records
+        self.template_disk = reach.template_disk
         self._reach = reach
+        self._templates: dict[str, Mapping[str, Any]] = {}
 
     def read(self, method: str, *params: Any) -> Any:
         return self._reach.session.read(method, *params)
@@ -52,10 +54,7 @@ class Inventory:
 
     def need(self, request: LaunchRequest, avoid: Mapping[str, str]) -> Need:
         """What a launch will take. A template that is missing takes nothing: `connect` will say."""
-        try:
-            _, row = lookup.template(self, request.template)
-        except PoolError:
-            row = {}
+        row = self._template(request.template)
         memory = request.memory or int(row.get("memory_dynamic_min", 0))
         limit = request.memory or int(row.get("memory_static_max", 0))
         vcpus = request.vcpus or int(row.get("VCPUs_at_startup", 1))
@@ -67,6 +66,15 @@ class Inventory:
             preferred=self._preferred(request),
             avoid=tuple(sorted(avoid.items())),
         )
+
+    def _template(self, wanted: str) -> Mapping[str, Any]:
+        """Looked up once for all launches that this inventory is read for."""
+        if wanted not in self._templates:
+            try:
+                self._templates[wanted] = lookup.template(self, wanted)[1]
+            except PoolError:
+                self._templates[wanted] = {}
+        return self._templates[wanted]
 
     def _preferred(self, request: LaunchRequest) -> str:
         if request.host is None:

@@ -26,6 +26,8 @@ class Reader(Protocol):
 
     def read(self, method: str, *params: Any) -> Any: ...
 
+    def template_disk(self, vdi: str) -> tuple[str, int]: ...
+
 
 class Cache(Protocol):
     """What a look-up needs of a pool's cached records."""
@@ -120,9 +122,9 @@ def copy_of(reader: Reader, ref: str, row: Row) -> Copy:
         drive = reader.records.get("vbd", vbd) or reader.read("VBD.get_record", vbd)
         if drive["type"] != "Disk":
             continue
-        disk = reader.read("VDI.get_record", drive["VDI"])
-        places.add(str(disk["SR"]))
-        disks.append((drive["userdevice"], int(disk["virtual_size"])))
+        sr, size = reader.template_disk(drive["VDI"])
+        places.add(sr)
+        disks.append((drive["userdevice"], size))
     shape = (
         *(row[field] for field in ("memory_static_max", "VCPUs_max", "VCPUs_at_startup")),
         *(row[field] for field in ("HVM_boot_policy", "PV_bootloader")),

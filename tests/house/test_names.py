@@ -1,12 +1,23 @@
 """Every task name on the wire has a task behind it, and every task has a name."""
 
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.support.paths import ROOT
 from xenlaunch import names
 
 
-def test_every_name_has_a_task_and_every_task_a_name() -> None:
+def test_every_name_has_a_task_and_every_task_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = tmp_path / "pools.toml"
+    pools.write_text(
+        'deployment = "house"\n[pools.lab]\naddresses = ["https://a"]\npassword_env = "NONE"\n'
+    )
+    monkeypatch.setenv("XENLAUNCH_POOLS", str(pools))
+    monkeypatch.setenv("XENLAUNCH_REDIS_URL", "redis://127.0.0.1:1/0")
     from workers.celery import app
 
     app.loader.import_default_modules()

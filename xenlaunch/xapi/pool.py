@@ -17,7 +17,7 @@ that only write records are answered at once, and are sent plainly, with the sam
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xenlaunch import names
@@ -42,6 +42,14 @@ class Reach:
     name: str
     session: Session
     records: Records
+    _disks: dict[str, tuple[str, int]] = field(default_factory=dict, repr=False)
+
+    def template_disk(self, vdi: str) -> tuple[str, int]:
+        """The SR and the size of a template's disk, which do not change: asked for once."""
+        if vdi not in self._disks:
+            row = self.session.read("VDI.get_record", vdi)
+            self._disks[vdi] = (str(row["SR"]), int(row["virtual_size"]))
+        return self._disks[vdi]
 
 
 class Pool:
@@ -50,6 +58,7 @@ class Pool:
     def __init__(self, reach: Reach, lease: Lease, clock: Callable[[], float] = time.time) -> None:
         self.name = reach.name
         self.records = reach.records
+        self.template_disk = reach.template_disk
         self._session = reach.session
         self._lease = lease
         self._clock = clock
