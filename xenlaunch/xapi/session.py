@@ -323,8 +323,11 @@ class Session:
         failed = self._failed
         if failed is None:
             return
-        if self._clock() - failed.at < self._login_pause:
-            raise refusal(_LOGIN, failed.code, failed.params)
+        error = refusal(_LOGIN, failed.code, failed.params)
+        # A directory locks an account out that is tried with a wrong password too often.
+        pause = self._login_pause * (10 if isinstance(error, Refused) else 1)
+        if self._clock() - failed.at < pause:
+            raise error
         self._failed = None
 
     @contextmanager
