@@ -79,7 +79,7 @@ async def create(call: Call, args: Any) -> str:
     await call.spend("VBD.create")
     call.db.get("VM", vm.ref)
     values["userdevice"] = _choose_device(call, vm, values["userdevice"])
-    values.pop("currently_attached")
+    values.pop("currently_attached", None)
     if values["empty"]:
         values["VDI"] = NULL
     return call.db.create("VBD", **values).ref

@@ -58,7 +58,7 @@ async def create(call: Call, args: Any) -> str:
     await call.spend("VIF.create")
     call.db.get("VM", vm.ref)
     _assert_free(call, vm, device)
-    values.pop("currently_attached")
+    values.pop("currently_attached", None)
     return call.db.create("VIF", **values).ref
 
 
