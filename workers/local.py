@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"xenlaunch: {error}", file=sys.stderr)
             return 1
     except Interrupted as interrupted:
+        print("stopped: nothing is left running", file=sys.stderr)
         return 0 if options.command == "up" else interrupted.exit_code
 
 

@@ -85,6 +85,8 @@ class LocalStack:
     def start(self) -> None:
         """Start all of it; return when the workers have reached the pool and taken on the Redis."""
         _write_secret(self.folder / f"{POOL}.password", secrets.token_urlsafe(18))
+        if self.flower:
+            _write_secret(self.folder / "flower.password", self.flower_password)
         self.simulator.spawn()
         self.redis.start()
         self.simulator.wait_until_ready()

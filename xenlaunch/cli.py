@@ -152,7 +152,9 @@ def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
     with _client() as client:
         planned = client.plan(request)
     click.echo(json.dumps(planned) if as_json else show.plan_text(planned))
-    return NOT_SUCCEEDED if planned.get("error") else DONE
+    hosts = planned.get("hosts") or ()
+    fits = not hosts or any(host["fits"] for host in hosts)
+    return DONE if fits and not planned.get("error") else NOT_SUCCEEDED
 
 
 @cli.command()

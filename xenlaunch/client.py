@@ -72,7 +72,11 @@ class LaunchClient:
     def close(self) -> None:
         """Let go of all connections."""
         self._ledger.store.close()
+        self._ledger.store.redis.connection_pool.disconnect()
         if "celery_app" in self.__dict__:
+            backend: Any = self.celery_app.backend
+            backend.result_consumer.stop()
+            backend.client.connection_pool.disconnect()
             self.celery_app.close()
             del self.celery_app
 
@@ -150,7 +154,8 @@ class LaunchClient:
         if state is not None and state not in states.PUBLIC:
             raise BadRequest(f"{state!r} is no state: one of {', '.join(states.PUBLIC)}.")
         ids = self._ledger.launches_of(batch) if batch else self._ledger.all_launches(state)
-        return [status for status in read(self._ledger, ids) if state in {None, status.state}]
+        found = [status for status in read(self._ledger, ids) if state in {None, status.state}]
+        return sorted(found, key=lambda status: (status.submitted, status.name))
 
     def result(self, launch: str, timeout: float | None = None) -> LaunchResult:
         """Wait until a launch has ended, at most so many seconds, and return what it brought up.

@@ -157,20 +157,20 @@ def steps_table(statuses: Sequence[LaunchStatus]) -> Table:
 
 def plan_text(plan: Mapping[str, Any]) -> str:
     """What a launch would do: where, how large, by which calls; or why it cannot."""
-    template, error = plan.get("template") or {}, plan.get("error") or {}
     lines = [f"pool      {plan['pool']}"] if plan.get("pool") else []
-    if template:
+    if template := plan.get("template"):
         lines.append(f"template  {template['name']} ({template['uuid']}) on {template['sr']}")
-    if plan.get("memory"):
         lines.append(f"size      {plan['vcpus']} vCPUs, {show_size(plan['memory'])}")
-    for host in plan.get("hosts") or ():
-        verdict = "fits" if host["fits"] else "does not fit"
-        reason = f": {host['reason']}" if host["reason"] else ""
-        lines.append(f"host      {host['host']} {verdict}{reason}")
-    lines += [f"call      {call}" for call in plan.get("calls") or ()]
-    if error:
+        lines += [f"host      {_verdict(host)}" for host in plan.get("hosts") or ()]
+        lines += [f"call      {call}" for call in plan.get("calls") or ()]
+    if error := plan.get("error"):
         lines.append(f"refused   {error['message']}")
     return "\n".join(printable(line) for line in lines)
+
+
+def _verdict(host: Mapping[str, Any]) -> str:
+    reason = f": {host['reason']}" if host["reason"] else ""
+    return f"{host['host']} {'fits' if host['fits'] else 'does not fit'}{reason}"
 
 
 def pools_table(pools: Iterable[Mapping[str, Any]]) -> Table:

@@ -43,7 +43,8 @@ def test_all_but_the_name_is_the_same() -> None:
     "pattern",
     [
         "web", "", "{", "}", "web-{", "{number}", "{0}", "{index.real}", "{index[0]}", "{!r}",
-        "{:x}", "{:>3}", "{:3}", "{:{}}", "{:0999999999}", "{:,}", "{:03.2}", "{}\x1b", "xenlaunch:{}",
+        "{:x}", "{:>3}", "{:3}", "{:{}}", "{:0999999999}", "{:,}", "{:03.2}",
+        "{}\x1b", "xenlaunch:{}",
     ],
 )  # fmt: skip
 def test_any_other_pattern_is_refused_in_a_sentence(pattern: str) -> None:
