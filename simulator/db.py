@@ -135,7 +135,7 @@ class Database:
             if name in given:
                 values[name] = given.pop(name)
             elif field.has_default:
-                values[name] = _fresh(field.default, field.type)
+                values[name] = fresh(field.default, field.type)
             else:
                 values[name] = zero(field.type)
         if given:
@@ -249,7 +249,7 @@ def _refs(value: Any) -> list[str]:
     return [] if value in ("", NULL) else [value]
 
 
-def _fresh(default: Any, type_: str) -> Any:
+def fresh(default: Any, type_: str) -> Any:
     """A default of its own for each row: lists and maps are changed in place."""
     if type_ == "datetime":
         return Datetime(default)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from simulator.calls import Call, Method, method
-from simulator.db import Row, is_computed
+from simulator.db import Row, fresh, is_computed
 from simulator.errors import ApiError
 from simulator.filters import compile_filter
 from simulator.schema.declare import CLASSES, Class, Field
@@ -167,7 +167,9 @@ def read_constructor(cls: str, args: Any) -> dict[str, Any]:
             continue
         if field.name in given:
             values[field.name] = reader(field.type)(given[field.name])
-        elif not field.has_default:
+        elif field.has_default:
+            values[field.name] = fresh(field.default, field.type)
+        else:
             missing = f'Server_helpers.Dispatcher_FieldNotFound("{field.name}")'
             raise ApiError("INTERNAL_ERROR", missing)
     return values

@@ -1,0 +1,315 @@
+"""Starting and stopping: the checks in their order, memory, queues, and the guest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from simulator.faults import Rule
+from simulator.memory import MIB, overhead
+
+Pretend = Callable[..., None]
+GIB = 1024 * MIB
+
+
+async def start_error(pool: Any, vm: Any, host: Any = None) -> list[str]:
+    host = host or pool.one("host", "host-1")
+    return list(await pool.refused("VM.start_on", vm.ref, host.ref, False, True))
+
+
+def test_a_start_makes_the_vm_run_and_the_guest_speak(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm, host = await pool.vm(), pool.one("host", "host-2")
+        pool.world.latency.set({"guest.address": 0.02})
+        await pool.done("VM.start_on", vm.ref, host.ref, False, True)
+
+        assert (vm["power_state"], vm["resident_on"]) == ("Running", host.ref)
+        assert vm["domid"] > 0
+        assert vm["scheduled_to_be_resident_on"] == "OpaqueRef:NULL"
+        assert (vm["current_operations"], host["current_operations"]) == ({}, {})
+        assert vm.ref in host["resident_VMs"]
+        (vbd,), (vif,) = pool.db.rows("VBD", vm["VBDs"]), pool.db.rows("VIF", vm["VIFs"])
+        assert (vbd["currently_attached"], vbd["device"]) == (True, "xvda")
+        assert vif["currently_attached"] is True
+        (console,) = pool.db.rows("console", vm["consoles"])
+        assert console["location"].endswith(f"/console?uuid={console.uuid}")
+
+        def guest() -> Any:
+            return pool.db.find("VM_guest_metrics", vm["guest_metrics"])
+
+        metrics = await pool.until(guest, "the guest boots")
+        await pool.until(lambda: metrics["networks"], "the guest has an address")
+        assert set(metrics["networks"]) == {"0/ip", "0/ipv4/0"}
+        assert metrics["networks"]["0/ip"].startswith("10.")
+
+        await pool.done("VM.clean_shutdown", vm.ref)
+        assert (vm["power_state"], vm["resident_on"], vm["domid"]) == (
+            "Halted",
+            "OpaqueRef:NULL",
+            -1,
+        )
+        assert (vm["consoles"], vbd["currently_attached"]) == ([], False)
+        assert vm.ref not in host["resident_VMs"]
+
+    pretend(scenario)
+
+
+def test_every_guest_has_an_address_of_its_own(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vms = [await pool.vm(f"web-{n}") for n in range(20)]
+        for vm in vms:
+            await pool.call("VM.start", vm.ref, False, False)
+
+        def addresses() -> set[str]:
+            refs = [vm["guest_metrics"] for vm in vms]
+            guests = pool.db.rows("VM_guest_metrics", refs)
+            return {g["networks"]["0/ip"] for g in guests if g["networks"]}
+
+        await pool.until(lambda: len(addresses()) == 20, "20 different addresses")
+
+    pretend(scenario)
+
+
+def test_the_checks_of_the_vm_come_in_their_order(pretend: Pretend) -> None:
+    """Each trouble hides the ones after it; they are taken away one by one."""
+
+    async def scenario(pool: Any) -> None:
+        db, host = pool.db, pool.one("host", "host-1")
+        vm = await pool.vm()
+        (vbd,) = db.rows("VBD", vm["VBDs"])
+        (vif,) = db.rows("VIF", vm["VIFs"])
+        db.update(vm, is_a_template=True, power_state="Paused", VCPUs_at_startup=99)
+        db.update(vm, blocked_operations={"start_on": "MINE"}, memory_dynamic_min=4096 * GIB)
+        db.update(vm, memory_dynamic_max=4096 * GIB)
+        db.set(db.get("VDI", vbd["VDI"]), "read_only", True)
+        db.set(db.get("host_metrics", host["metrics"]), "live", False)
+        db.set(host, "enabled", False)
+        private = db.create("network", name_label="elsewhere", bridge="br9")
+        pif = db.rows("PIF", pool.one("host", "host-2")["PIFs"])[0]
+        db.create("PIF", network=private.ref, host=pif["host"], device="eth9")
+        db.set(vif, "network", private.ref)
+        for pbd in db.rows("PBD", host["PBDs"]):
+            db.set(pbd, "currently_attached", False)
+        capabilities = host["capabilities"]
+        db.set(host, "capabilities", ["xen-3.0-x86_64"])
+        vdi = db.get("VDI", vbd["VDI"])
+
+        async def expect(*error: str) -> None:
+            assert (await start_error(pool, vm))[: len(error)] == list(error)
+
+        await expect("OPERATION_BLOCKED", vm.ref, "MINE")
+        db.set(vm, "blocked_operations", {})
+        await expect("VM_BAD_POWER_STATE", vm.ref, "halted", "paused")
+        db.set(vm, "power_state", "Halted")
+        await expect("VM_IS_TEMPLATE", vm.ref, "start_on")
+        db.set(vm, "is_a_template", False)
+        await expect("VDI_READONLY", vdi.ref)
+        db.set(vdi, "read_only", False)
+        await expect("INVALID_VALUE")
+        db.set(vm, "VCPUs_at_startup", 2)
+        await expect("HOST_NOT_LIVE")
+        db.set(db.get("host_metrics", host["metrics"]), "live", True)
+        await expect("HOST_DISABLED", host.ref)
+        db.set(host, "enabled", True)
+        await expect("VM_REQUIRES_SR", vm.ref, vdi["SR"])
+        for pbd in db.rows("PBD", host["PBDs"]):
+            db.set(pbd, "currently_attached", True)
+        await expect("VM_REQUIRES_NETWORK", vm.ref, private.ref)
+        db.set(vif, "network", pool.one("network", "guest").ref)
+        await expect("VM_HVM_REQUIRED", vm.ref)
+        db.set(host, "capabilities", capabilities)
+        await expect("HOST_NOT_ENOUGH_FREE_MEMORY")
+        db.update(vm, memory_dynamic_min=GIB, memory_dynamic_max=GIB)
+        db.update(vm, VCPUs_max=33)
+        await expect("HOST_NOT_ENOUGH_PCPUS", "33", "32")
+        db.set(vm, "VCPUs_max", 2)
+        await pool.done("VM.start_on", vm.ref, host.ref, False, True)
+
+    pretend(scenario)
+
+
+def test_start_without_a_host_says_only_that_there_is_none(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.set_memory_limits", vm.ref, 0, 300 * GIB, 300 * GIB, 300 * GIB)
+        assert await pool.refused("VM.start", vm.ref, False, False) == ["NO_HOSTS_AVAILABLE"]
+        assert await pool.call("VM.get_possible_hosts", vm.ref) == []
+        error = await pool.refused(
+            "VM.assert_can_boot_here", vm.ref, pool.one("host", "host-1").ref
+        )
+        needed, free = map(int, error[1:])
+        assert error[0] == "HOST_NOT_ENOUGH_FREE_MEMORY"
+        assert needed == 300 * GIB + overhead(2, 300 * GIB, 1.0, is_hvm=True)
+        assert free == await pool.call("host.compute_free_memory", pool.one("host", "host-1").ref)
+
+    pretend(scenario)
+
+
+def test_memory_counts_what_runs_and_what_is_on_its_way(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        host = pool.one("host", "host-1")
+        free = await pool.call("host.compute_free_memory", host.ref)
+        assert free == 128 * GIB - 4 * GIB - 512 * MIB
+        vm = await pool.vm()
+        needed = 2 * GIB + overhead(2, 2 * GIB, 1.0, is_hvm=True)
+        pool.world.latency.set({"VM.start": 0.05})
+        task = await pool.call("Async.VM.start_on", vm.ref, host.ref, False, True)
+        await pool.until(lambda: vm["scheduled_to_be_resident_on"] == host.ref, "it is scheduled")
+
+        assert await pool.call("host.compute_free_memory", host.ref) == free - needed
+        await pool.ended(task)
+        assert await pool.call("host.compute_free_memory", host.ref) == free - needed
+        await pool.done("VM.hard_shutdown", vm.ref)
+        assert await pool.call("host.compute_free_memory", host.ref) == free
+
+    pretend(scenario)
+
+
+def test_concurrent_starts_never_oversell_a_host(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        host = pool.one("host", "host-1")
+        vms = [await pool.vm(f"web-{n}") for n in range(8)]
+        for vm in vms:
+            await pool.call("VM.set_memory_limits", vm.ref, 0, *[30 * GIB] * 3)
+        tasks = [await pool.call("Async.VM.start_on", vm.ref, host.ref, False, True) for vm in vms]
+        ended = [await pool.ended(task) for task in tasks]
+        assert sorted(row["status"] for row in ended) == ["failure"] * 4 + ["success"] * 4
+        assert {tuple(row["error_info"][:1]) for row in ended} == {
+            (),
+            ("HOST_NOT_ENOUGH_FREE_MEMORY",),
+        }
+
+    pretend(scenario)
+
+
+@pytest.mark.parametrize("workers", [2, 8])
+def test_a_host_runs_so_many_starts_at_once_and_the_rest_pend(
+    pretend: Pretend, workers: int
+) -> None:
+    async def scenario(pool: Any) -> None:
+        vms = [await pool.vm(f"web-{n}") for n in range(10)]
+        pool.world.latency.set({"VM.start": 0.05})
+        host, most = pool.one("host", "host-1"), 0
+        tasks = [await pool.call("Async.VM.start_on", vm.ref, host.ref, False, True) for vm in vms]
+
+        def count() -> bool:
+            nonlocal most
+            attached = sum(
+                vbd["currently_attached"] and vbd["device"] == ""
+                for vm in vms
+                for vbd in pool.db.rows("VBD", vm["VBDs"])
+            )
+            most = max(most, attached)
+            return all(pool.db.get("task", task)["status"] != "pending" for task in tasks)
+
+        await pool.until(count, "all run")
+        assert most == workers
+
+    pretend(scenario, host_workers=workers)
+
+
+def test_two_hundred_starts_pend_at_once(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vms = []
+        for number in range(200):
+            vms.append(await pool.vm(f"web-{number}"))
+            for row in pool.db.all("task"):
+                pool.world.tasks.remove(row)
+        pool.world.latency.set({"VM.start": 20})
+        for vm in vms:
+            await pool.call("Async.VM.start", vm.ref, False, True)
+        await pool.until(
+            lambda: (
+                sum(bool(h["current_operations"]) for h in pool.db.all("host")) == 4
+                and sum(len(h["current_operations"]) for h in pool.db.all("host")) == 200
+            ),
+            "200 starts are placed",
+        )
+        assert [row["status"] for row in pool.db.all("task")] == ["pending"] * 200
+
+    pretend(scenario, host_workers=64)
+
+
+def test_a_disk_in_use_is_refused_at_the_start_not_before(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        one, two = await pool.vm("one"), await pool.vm("two")
+        (vbd,) = pool.db.rows("VBD", one["VBDs"])
+        record = {"VM": two.ref, "VDI": vbd["VDI"], "userdevice": "1", "bootable": False}
+        record |= {"mode": "RW", "type": "Disk", "empty": False, "other_config": {}}
+        record |= {"qos_algorithm_type": "", "qos_algorithm_params": {}}
+        await pool.call("VBD.create", record)
+        await pool.done("VM.start", one.ref, False, False)
+
+        assert (await start_error(pool, two)) == ["VDI_IN_USE", vbd["VDI"]]
+        assert two["current_operations"] == {}
+
+    pretend(scenario)
+
+
+def test_a_failing_start_leaves_the_vm_halted_and_nothing_promised(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm, host = await pool.vm(), pool.one("host", "host-1")
+        free = await pool.call("host.compute_free_memory", host.ref)
+        fault = {"method": "VM.start_on", "phase": "started", "error": ["INTERNAL_ERROR", "qemu"]}
+        pool.world.faults.rules.append(Rule.read(fault))
+        row = await pool.ended(await pool.call("Async.VM.start_on", vm.ref, host.ref, False, True))
+        assert (row["status"], row["error_info"]) == ("failure", ["INTERNAL_ERROR", "qemu"])
+        assert vm["power_state"] == "Halted"
+        assert not any(v["currently_attached"] for v in pool.db.rows("VBD", vm["VBDs"]))
+        assert await pool.call("host.compute_free_memory", host.ref) == free
+
+    pretend(scenario)
+
+
+def test_a_dead_host_leaves_its_start_unknown(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm, host = await pool.vm(), pool.one("host", "host-3")
+        pool.world.latency.set({"VM.start": 60})
+        task = await pool.call("Async.VM.start_on", vm.ref, host.ref, False, True)
+        await pool.until(lambda: host["current_operations"], "the host is at work")
+        await asyncio.sleep(0)
+        pool.world.kill_host(host)
+        assert (await pool.ended(task))["error_info"] == ["CANNOT_CONTACT_HOST", host.ref]
+        assert (await start_error(pool, vm, host))[0] == "HOST_NOT_LIVE"
+
+    pretend(scenario)
+
+
+def test_a_start_outlives_a_restart_of_xapi(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm, host = await pool.vm(), pool.one("host", "host-1")
+        pool.world.latency.set({"VM.start": 0.05})
+        await pool.call("Async.VM.start_on", vm.ref, host.ref, False, True)
+        await pool.until(
+            lambda: pool.db.rows("VBD", vm["VBDs"])[0]["currently_attached"], "the host works"
+        )
+        pool.world.restart()
+        assert (vm["power_state"], vm["current_operations"]) == ("Halted", {})
+        await pool.until(lambda: vm["power_state"] == "Running", "the host finishes the start")
+
+    pretend(scenario)
+
+
+def test_stopping_asks_for_the_right_state(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.done("VM.start", vm.ref, True, False)
+        assert vm["power_state"] == "Paused"
+        assert (await pool.refused("VM.destroy", vm.ref))[:3] == [
+            "VM_BAD_POWER_STATE",
+            vm.ref,
+            "halted, suspended",
+        ]
+        pool.world.latency.set({"guest.boot": 60})
+        await pool.call("VM.unpause", vm.ref)
+        assert await pool.refused("VM.clean_shutdown", vm.ref) == ["VM_LACKS_FEATURE", vm.ref]
+        await pool.call("VM.shutdown", vm.ref)
+        assert vm["power_state"] == "Halted"
+        disks = [vbd["VDI"] for vbd in pool.db.rows("VBD", vm["VBDs"])]
+        await pool.call("VM.destroy", vm.ref)
+        assert len(pool.db.rows("VDI", disks)) == 1  # disks stay
+
+    pretend(scenario)
