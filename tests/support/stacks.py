@@ -1,0 +1,115 @@
+"""A whole stack for one test: a simulated pool, workers, and a client beside them."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.support.simulators import SimulatorProcess, StartSimulator
+from tests.support.waiting import wait_until
+from tests.support.worker_processes import StartWorker, WorkerProcess
+from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus
+from xenlaunch.ledger import Ledger
+from xenlaunch.store import Store
+
+LASTING = ("VM", "VBD", "VDI", "VIF", "network", "VM_guest_metrics", "VM_metrics")
+"""The classes of which a launch makes objects, and an undo must leave none."""
+
+CLOCKS = frozenset({"last_updated", "snapshot_time", "physical_utilisation", "VDIs", "VIFs"})
+
+
+class Stack:
+    """One pool named ``lab``, its workers, and what a test does with them."""
+
+    def __init__(self, url: str, pool: SimulatorProcess, worker: StartWorker) -> None:
+        self.url = url
+        self.pool = pool
+        self._worker = worker
+        self.workers: list[WorkerProcess] = []
+        self.client = LaunchClient(url)
+        self.ledger = Ledger(Store(url))
+
+    def start_worker(self, *options: str, concurrency: int = 8) -> WorkerProcess:
+        process = self._worker({"lab": self.pool}, *options, concurrency=concurrency)
+        self.workers.append(process)
+        wait_until(self.ledger.deployment, 10, "the worker has registered its deployment")
+        return process
+
+    def submit(self, count: int = 1, **fields: Any) -> list[str]:
+        """Submit launches of debian-12, named web-1, web-2 …; their ids."""
+        given = {"name": "web", "template": "debian-12", **fields}
+        requests = [
+            LaunchRequest.parse({**given, "name": f"{given['name']}-{number}"})
+            for number in range(1, count + 1)
+        ]
+        return [self.client.submit(one, token=uuid.uuid4().hex).id for one in requests]
+
+    def statuses(self, launches: Sequence[str]) -> list[LaunchStatus]:
+        return self.ledger.statuses(launches)
+
+    def ended(self, launches: Sequence[str], seconds: float = 60) -> list[LaunchStatus]:
+        """How these launches ended, once they all have."""
+
+        def all_ended() -> list[LaunchStatus] | None:
+            found = self.statuses(launches)
+            return found if all(status.has_ended for status in found) else None
+
+        return wait_until(all_ended, seconds, f"{len(launches)} launches have ended")
+
+    def launch(self, **fields: Any) -> LaunchStatus:
+        """Submit one launch and wait for its end."""
+        return self.ended(self.submit(**fields))[0]
+
+    def until(self, launch: str, step: str, doing: str = "", seconds: float = 20) -> None:
+        """Wait until a launch is in a step, and there waits for what is named."""
+
+        def is_there() -> bool:
+            status = self.ledger.status(launch)
+            return status.step == step and doing in status.doing
+
+        wait_until(is_there, seconds, f"{launch} is in {step} {doing}")
+
+    # The pool
+
+    def rows(self, cls: str) -> Mapping[str, Mapping[str, Any]]:
+        found: Mapping[str, Mapping[str, Any]] = self.pool.state()[cls]
+        return found
+
+    def vms(self) -> dict[str, Mapping[str, Any]]:
+        """The pool's ordinary VMs, by name; two of one name fail the test."""
+        rows = [row for row in self.rows("VM").values() if _is_ordinary(row)]
+        names = [row["name_label"] for row in rows]
+        assert len(names) == len(set(names)), f"VMs of one name: {sorted(names)}"
+        return {row["name_label"]: row for row in rows}
+
+    def lasting(self) -> dict[str, dict[str, Any]]:
+        """All that launches make and undos remove, as it is now."""
+        state = self.pool.state()
+        return {
+            cls: {
+                ref: {field: value for field, value in row.items() if field not in CLOCKS}
+                for ref, row in state.get(cls, {}).items()
+            }
+            for cls in LASTING
+        }
+
+    def changing_calls(self) -> list[dict[str, Any]]:
+        """The calls that changed something, sessions and pool tasks aside."""
+        calls: list[dict[str, Any]] = self.pool.control("GET", "/calls?changing=1")
+        return [call for call in calls if not call["method"].startswith(("session.", "task."))]
+
+    def assert_nothing_held(self) -> None:
+        """No slot, reservation, place in a line, wait or claim outlives its launch."""
+        for kind in ("inflight", "cloning", "parked", "waiting", "macs"):
+            key = self.ledger.store.key(kind, "lab")
+            assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
+        assert self.ledger.due(1000) == []
+
+
+def _is_ordinary(row: Mapping[str, Any]) -> bool:
+    return not (row["is_a_template"] or row["is_control_domain"] or row["is_a_snapshot"])
+
+
+def start(
+    url: str, simulator: StartSimulator, worker: StartWorker, *options: str, time_scale: float
+) -> Stack:
+    return Stack(url, simulator(*options, time_scale=time_scale), worker)
