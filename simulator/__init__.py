@@ -1,11 +1,11 @@
 """PRETENDS to be a XenServer pool, on loopback, as far as a client can tell.
 
 A whole pool lives in memory behind XML-RPC and JSON-RPC. The room has no part in xenlaunch: it
-imports nothing of ours, so that a client that is wrong about XenServer fails here as it would there.
+imports nothing of ours, so a client that is wrong about XenServer is wrong here too.
 
     schema/      what classes, fields and relations there are
     db           the rows, who points at whom, and what changed when
-    calls        every call by name: the generated ones, and those that behaviour/ declares
+    calls        every call by name: the generated, and those that behaviour/ declares
     dispatch     one request from its name to its answer
     wire_*, http how requests and answers look as bytes
     sessions, tasks, events     what XAPI itself keeps

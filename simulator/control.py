@@ -8,7 +8,7 @@
     DELETE /faults                     drop all rules
     GET    /latency                    seconds of each act as they are now
     PUT    /latency {"VM.start": 20}   set some, in seconds as they are; null gives one back
-    POST   /restart                    restart xapi
+    POST   /restart {"seconds": 2}     restart xapi; for so long (or not at all) it does not answer
     POST   /sessions/expire            end all sessions
     POST   /hosts/NAME/kill            the host dies; /revive brings it back, empty
     POST   /srs/NAME/fill              no space is left;  /empty gives it back
@@ -108,8 +108,8 @@ def _set_latency(world: World, _query: Any, given: Any) -> Any:
     return world.latency.current()
 
 
-def _restart(world: World, _query: Any, _given: Any) -> Any:
-    world.restart()
+def _restart(world: World, _query: Any, given: Any) -> Any:
+    world.restart(float((given or {}).get("seconds", 0)))
     return {"done": "xapi restarted", "restarts": world.restarts}
 
 

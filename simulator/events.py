@@ -66,10 +66,10 @@ class Events:
     # -- the calls
 
     async def since(
-        self, session: str, classes: list[str], token: str, timeout: float
+        self, session: str, classes: list[str], token: str, seconds: float
     ) -> dict[str, Any]:
         wanted, after = self.subscription(classes), _generation(token)
-        events = await self._next(session, wanted, after, timeout)
+        events = await self._next(session, wanted, after, seconds)
         return {
             "events": events,
             "valid_ref_counts": {
@@ -110,9 +110,7 @@ class Events:
         return events
 
     def subscription(self, texts: list[str]) -> Subscription:
-        """
-        Read what event.from takes: `*`, a class, or `class/ref`; classes without regard to case.
-        """
+        """Read what event.from takes: `*`, a class (in any case), or `class/ref`."""
         classes: set[str] = set()
         objects: dict[str, set[str]] = {}
         for text in texts:
@@ -133,12 +131,12 @@ class Events:
     # -- looking and waiting
 
     async def _next(
-        self, session: str, wanted: Subscription, after: int, timeout: float
+        self, session: str, wanted: Subscription, after: int, seconds: float
     ) -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = loop.time() + seconds
         if not wanted.is_tasks_only:
-            await asyncio.sleep(min(BATCH_SECONDS, max(0.0, timeout)))
+            await asyncio.sleep(min(BATCH_SECONDS, max(0.0, seconds)))
         while True:
             self._check(session)
             events = self._collect(wanted, after)
@@ -229,7 +227,8 @@ def _changed_rows(table: Table, only: frozenset[str] | None, after: int) -> list
 
 
 def _generation(token: str) -> int:
-    """
+    """Read a token; none is the beginning of time.
+
     >>> _generation("00000000000000000042,00000000000000000000")
     42
     """

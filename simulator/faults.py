@@ -4,7 +4,10 @@ A rule is a JSON object:
 
     method       which call: a name ("VM.start_on") or a pattern ("VM.*"), without "Async."
     object       only where this is the object of the call: its ref, uuid or name, or an argument
-    phase        only at this point within the operation ("row" of VM.clone; see behaviour/)
+    phase        only at this point within the operation, just before what it is named for:
+                 VM.clone, VM.copy: disk, row, vbd, vif, result;  VM.provision: disk, done;
+                 VM.start, VM.start_on: placed, started;  VM.destroy: rows;
+                 VM.hard_shutdown, VM.clean_shutdown: stopped
     nth          only the nth matching call (from 1);  times: only so many times;
     probability  only so often (0 to 1)
     when         "before" (default) or "after" the call has done its work
@@ -57,7 +60,7 @@ class Rule:
     def read(cls, given: Any) -> Rule:
         """Check a rule as it came over the control port."""
         if not isinstance(given, Mapping) or not isinstance(given.get("method"), str):
-            raise ValueError("a fault is an object with at least a method")
+            raise TypeError("a fault is an object with at least a method")
         allowed = {f.name for f in dataclasses.fields(cls)} - {"matched", "struck"}
         if unknown := set(given) - allowed:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")

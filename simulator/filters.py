@@ -25,31 +25,31 @@ class _Parser:
 
     def __init__(self, text: str, cls: Class) -> None:
         self.cls = cls
-        self.tokens = list(self._tokens(text))
+        self.words = list(self._words(text))
         self.place = 0
 
     @staticmethod
-    def _tokens(text: str) -> list[tuple[str, str]]:
+    def _words(text: str) -> list[tuple[str, str]]:
         found, place, text = [], 0, text.rstrip()
         while place < len(text):
             match = _TOKEN.match(text, place)
             if match is None:
-                raise ValueError("lexing: empty token")
-            symbol, literal, word = match.groups()
-            found.append(("literal", literal) if literal is not None else (symbol or word, ""))
+                raise ValueError("lexing: empty word")
+            symbol, literal, name = match.groups()
+            found.append(("literal", literal) if literal is not None else (symbol or name, ""))
             place = match.end()
         return found
 
     def next(self, *wanted: str) -> str | None:
-        """Take the next token if it is one of these."""
-        if self.place < len(self.tokens) and self.tokens[self.place][0] in wanted:
+        """Take the next word if it is one of these."""
+        if self.place < len(self.words) and self.words[self.place][0] in wanted:
             self.place += 1
-            return self.tokens[self.place - 1][0]
+            return self.words[self.place - 1][0]
         return None
 
     def whole(self) -> Test:
         test = self.either()
-        if self.place != len(self.tokens):
+        if self.place != len(self.words):
             raise ValueError("Parsing.Parse_error")
         return test
 
@@ -66,33 +66,33 @@ class _Parser:
         return left
 
     def one(self) -> Test:
-        token = self.next("not", "true", "false", "(", "field", "literal")
-        if token == "not":
+        word = self.next("not", "true", "false", "(", "field", "literal")
+        if word == "not":
             inner = self.one()
             return lambda record: not inner(record)
-        if token == "(":
+        if word == "(":
             inner = self.either()
             self._must(")")
             return inner
-        if token in {"field", "literal"}:
-            return self._equal(token)
-        if token is None:
+        if word in {"field", "literal"}:
+            return self._equal(word)
+        if word is None:
             raise ValueError("Parsing.Parse_error")
-        return lambda _record: token == "true"
+        return lambda _record: word == "true"
 
-    def _equal(self, token: str) -> Test:
-        left = self._side(token)
+    def _equal(self, word: str) -> Test:
+        left = self._side(word)
         self._must("=")
         right = self._side(self.next("field", "literal"))
         return lambda record: left(record) == right(record)
 
-    def _side(self, token: str | None) -> Callable[[dict[str, Any]], str]:
-        if token == "field":
+    def _side(self, word: str | None) -> Callable[[dict[str, Any]], str]:
+        if word == "field":
             self._must("literal")
-            name = self._field(self.tokens[self.place - 1][1])
+            name = self._field(self.words[self.place - 1][1])
             return lambda record: as_stored(record[name])
-        if token == "literal":
-            literal = self.tokens[self.place - 1][1]
+        if word == "literal":
+            literal = self.words[self.place - 1][1]
             return lambda _record: literal
         raise ValueError("Parsing.Parse_error")
 
@@ -102,8 +102,8 @@ class _Parser:
                 return spelled
         raise ValueError(f"Db_exn.DBCache_NotFound(missing column, {self.cls.name}, {name})")
 
-    def _must(self, token: str) -> None:
-        if not self.next(token):
+    def _must(self, word: str) -> None:
+        if not self.next(word):
             raise ValueError("Parsing.Parse_error")
 
 

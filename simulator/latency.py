@@ -19,6 +19,8 @@ _SHORTEST: Final = 0.001
 
 
 class Figure(NamedTuple):
+    """Mean seconds, and what they rest on."""
+
     seconds: float
     basis: Literal["fact", "assumed"]
 

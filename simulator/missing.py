@@ -101,7 +101,6 @@ VM: snapshot snapshot_with_quiesce revert checkpoint suspend csvm resume set_is_
   get_secureboot_readiness update_secureboot_certificates_on_boot sysprep
 VM_appliance: create destroy start clean_shutdown hard_shutdown shutdown assert_can_be_recovered
   get_SRs_required_for_recovery recover
-console: create destroy
 VGPU: create destroy atomic_set_resident_on
 VTPM: create destroy get_contents set_contents
 VMPP: create destroy protect_now archive_now create_alert get_alerts set_backup_retention_value

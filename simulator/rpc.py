@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator import wire_json, wire_xml
 from simulator.dispatch import serve
-from simulator.errors import ApiError, Malformed
+from simulator.errors import ApiError, Dropped, Malformed
 from simulator.http import Request, Response, error_page, malformed_page
 from simulator.world import World
 
@@ -19,6 +19,8 @@ class Door:
         self.world = world
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
+        if self.world.is_down:
+            raise Dropped
         if request.method != "POST":
             return error_page(404, "There is nothing to get here; calls are posted.")
         path = request.target.partition("?")[0]

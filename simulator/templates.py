@@ -121,7 +121,8 @@ def add_default(call: Call, template: Template) -> Row:
     other = {"default_template": "true", "install-methods": "cdrom,nfs,http,ftp"}
     if template.disks:
         disks = "".join(
-            f'<disk device="{n}" size="{size}" sr="" bootable="{str(n == 0).lower()}" type="system"/>'
+            f'<disk device="{n}" size="{size}" sr="" '
+            f'bootable="{str(n == 0).lower()}" type="system"/>'
             for n, size in enumerate(template.disks)
         )
         other["disks"] = f"<provision>{disks}</provision>"

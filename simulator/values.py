@@ -39,7 +39,8 @@ def now() -> Datetime:
 
 
 def moment(seconds: float) -> Datetime:
-    """
+    """Write a moment as XAPI does.
+
     >>> moment(0)
     '19700101T00:00:00Z'
     """
@@ -47,20 +48,18 @@ def moment(seconds: float) -> Datetime:
 
 
 def shown(value: Any) -> str:
-    """A value as XAPI's complaints about it show it."""
-    if isinstance(value, bool):
-        return f"B({str(value).lower()})"
-    if isinstance(value, str):
-        return f"S({value})"
-    if isinstance(value, int):
-        return f"I({value})"
-    if isinstance(value, float):
-        return f"F({value:g})"
-    if isinstance(value, list):
-        return f"[{';'.join(map(shown, value))}]"
-    if isinstance(value, dict):
-        return f"{{{';'.join(f'{k}:{shown(v)}' for k, v in value.items())}}}"
-    return "N"
+    """Show a value as XAPI's complaints do; what is inside a collection is not looked into."""
+    return _SHOWN.get(type(value), lambda _: "N")(value)
+
+
+_SHOWN: Final[dict[type, Callable[[Any], str]]] = {
+    bool: lambda value: f"B({str(value).lower()})",
+    str: lambda value: f"S({value})",
+    int: lambda value: f"I({value})",
+    float: lambda value: f"F({value:g})",
+    list: lambda value: f"[{len(value)} values]",
+    dict: lambda value: f"{{{len(value)} members}}",
+}
 
 
 def _expected(what: str, value: Any) -> Exception:
@@ -129,7 +128,7 @@ _SIMPLE: Final[dict[str, Reader]] = {
 
 @functools.cache
 def reader(text: str) -> Reader:
-    """The function that turns what a client sent into a value of the type, or fails as XAPI does."""
+    """Give the function that reads what a client sent as the type, or fails as XAPI does."""
     if text in _SIMPLE:
         return _SIMPLE[text]
     if text.endswith(" ref"):
@@ -145,7 +144,8 @@ def reader(text: str) -> Reader:
 
 
 def map_sides(text: str) -> tuple[str, str]:
-    """
+    """Give the types of a map's keys and values.
+
     >>> map_sides("(string -> VM ref) map")
     ('string', 'VM ref')
     """

@@ -11,6 +11,8 @@ from simulator.snapshot import Snapshot
 
 
 class Request(NamedTuple):
+    """One call, read."""
+
     method: str
     params: list[Any]
     id: int | str

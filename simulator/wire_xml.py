@@ -7,6 +7,7 @@ string. Document types are refused outright: no entity can be declared, so none 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -45,23 +46,27 @@ class _Reader:
 
     def end(self, tag: str) -> None:
         self._path.pop()
+        text, self._text = "".join(self._text), []
         if tag in _SCALARS:
-            self._add(_scalar(tag, "".join(self._text)))
+            self._add(_scalar(tag, text))
         elif tag == "value":
             if not self._typed.pop():
-                self._values[-1].append("".join(self._text))
+                self._values[-1].append(text)
         elif tag == "name":
-            self._names.append("".join(self._text))
-        elif tag == "member":
+            self._names.append(text)
+        elif tag == "methodName":
+            self.method = text
+        else:
+            self._close(tag)
+
+    def _close(self, tag: str) -> None:
+        if tag == "member":
             self._member()
         elif tag in {"array", "struct"}:
             items = self._values.pop()
             self._add(dict(items) if tag == "struct" else items)
         elif tag == "nil":
             self._add(None)
-        elif tag == "methodName":
-            self.method = "".join(self._text)
-        self._text = []
 
     def _add(self, value: Any) -> None:
         if not self._typed:
@@ -134,7 +139,8 @@ def _escape(text: str) -> str:
 
 
 def encode_value(value: Any) -> str:
-    """
+    """Write one value.
+
     >>> encode_value("OpaqueRef:NULL"), encode_value(""), encode_value(7), encode_value([True])
     ('<value>OpaqueRef:NULL</value>', '<value></value>', '<value>7</value>', \
 '<value><array><data><value><boolean>1</boolean></value></data></array></value>')
@@ -143,24 +149,29 @@ def encode_value(value: Any) -> str:
 
 
 def _inner(value: Any) -> str:
-    if isinstance(value, Datetime):
-        return f"<dateTime.iso8601>{value}</dateTime.iso8601>"
-    if isinstance(value, str):
-        return _escape(value)
-    if isinstance(value, bool):
-        return f"<boolean>{int(value)}</boolean>"
-    if isinstance(value, Int32):
-        return f"<i4>{int(value)}</i4>"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return f"<double>{value:.16g}</double>"
-    if isinstance(value, list):
-        return f"<array><data>{''.join(map(encode_value, value))}</data></array>"
-    if isinstance(value, Snapshot):
-        value = value.row.record()
-    members = (f"<member><name>{k}</name>{encode_value(v)}</member>" for k, v in value.items())
+    return _WRITERS[type(value)](value)
+
+
+def _list(items: list[Any]) -> str:
+    return f"<array><data>{''.join(map(encode_value, items))}</data></array>"
+
+
+def _struct(record: dict[str, Any]) -> str:
+    members = (f"<member><name>{k}</name>{encode_value(v)}</member>" for k, v in record.items())
     return f"<struct>{''.join(members)}</struct>"
+
+
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    str: _escape,
+    bool: lambda value: f"<boolean>{int(value)}</boolean>",
+    int: str,
+    float: lambda value: f"<double>{value:.16g}</double>",
+    list: _list,
+    dict: _struct,
+    Datetime: lambda value: f"<dateTime.iso8601>{value}</dateTime.iso8601>",
+    Int32: lambda value: f"<i4>{int(value)}</i4>",
+    Snapshot: lambda value: _struct(value.row.record()),
+}
 
 
 def success(value: Any, *, wrapped: bool = True) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +55,7 @@ class World:
         self.guests = Guests(self)
         self.log = CallLog()
         self.restarts = 0
+        self._down_until = 0.0
         self.on_restart: Callable[[], None] = lambda: None
         self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
@@ -72,7 +74,9 @@ class World:
 
     def run_on_host(self, work: Coroutine[Any, Any, Any], host: str = "") -> asyncio.Task[Any]:
         """Run work that a host finishes even if xapi restarts meanwhile."""
-        return _keep(self._on_hosts.setdefault(host, set()), work)
+        job = _keep(self._on_hosts.setdefault(host, set()), work)
+        job.add_done_callback(_note_end)
+        return job
 
     def kill_host(self, host: Row) -> None:
         """The host is gone: what it was doing ends in CANNOT_CONTACT_HOST, its VMs stay listed."""
@@ -96,14 +100,21 @@ class World:
             self.tasks.session_of[ref] for ref in pending if ref in self.tasks.session_of
         )
 
-    def restart(self) -> None:
+    @property
+    def is_down(self) -> bool:
+        return time.monotonic() < self._down_until
+
+    def restart(self, seconds: float = 0.0) -> None:
         """
         Restart xapi: connections, sessions and tasks vanish, objects stay as they are.
+
+        For so many seconds it does not answer: connections are closed as they come.
 
         Operations stop between two of their acts and undo nothing, as a killed process does; what
         a host was doing (a start, a shutdown) it finishes by itself.
         """
         self.restarts += 1
+        self._down_until = time.monotonic() + seconds
         for task in list(self._running):
             task.cancel()
         self.on_restart()
@@ -120,6 +131,12 @@ class World:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _note_end(job: asyncio.Task[Any]) -> None:
+    """After a restart nobody asks any more how a host's job ended."""
+    if not job.cancelled():
+        job.exception()
 
 
 def _keep(where: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from simulator.calls import Call, call, declare
+from simulator.errors import ApiError
 from simulator.generic import setters
 
 
@@ -81,8 +82,8 @@ declare(setters("task", "other_config", _MAP, "self: task ref", has_async=True, 
     "event.from(classes: string set, token: string, timeout: float) -> event record set",
     changes=False,
 )
-async def event_from(call: Call, classes: list[str], token: str, timeout: float) -> dict[str, Any]:
-    seconds = min(timeout, 86400.0) if math.isfinite(timeout) else 86400.0
+async def event_from(call: Call, classes: list[str], token: str, limit: float) -> dict[str, Any]:
+    seconds = min(limit, 86400.0) if math.isfinite(limit) else 86400.0
     return await call.world.events.since(call.session, classes, token, seconds)
 
 
@@ -126,3 +127,16 @@ def message_get_all_records(_call: Call) -> dict[str, Any]:
 @call("pool.sync_database() -> void", has_async=True, changes=False)
 def sync_database(_call: Call) -> str:
     return ""
+
+
+# XAPI still lists these two, and refuses them.
+
+
+@call("console.create(args: console record) -> console ref", has_async=True)
+def create_console(_call: Call, _args: Any) -> str:
+    raise ApiError("NOT_IMPLEMENTED", "console.create")
+
+
+@call("console.destroy(self: console ref) -> void", has_async=True)
+def destroy_console(_call: Call, _ref: str) -> str:
+    raise ApiError("NOT_IMPLEMENTED", "console.destroy")

@@ -28,11 +28,12 @@ declare(
 @call("network.create(args: network record) -> network ref", has_async=True)
 async def create(call: Call, args: Any) -> str:
     values = read_constructor("network", args)
-    values["bridge"] = _bridge(call, values["bridge"])
+    wanted = values["bridge"]
+    _bridge(call, wanted)
     if values["MTU"] <= 0:
         values["MTU"] = _DEFAULT_MTU
     await call.spend("network.create")
-    values["bridge"] = _bridge(call, values["bridge"])
+    values["bridge"] = _bridge(call, wanted)  # another may have taken the name meanwhile
     return call.db.create("network", **values).ref
 
 

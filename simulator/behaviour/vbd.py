@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from simulator.calls import Call, call
 from simulator.db import Row
-from simulator.errors import ApiError, OtherOperation
+from simulator.errors import ApiError
 from simulator.generic import read_constructor
 from simulator.locks import Mark, exclude
 from simulator.memory import is_hvm
@@ -41,7 +41,8 @@ def device_number(userdevice: str) -> int | None:
 
 
 def disk_name(number: int) -> str:
-    """
+    """Give the name that a guest sees.
+
     >>> disk_name(0), disk_name(25), disk_name(26)
     ('xvda', 'xvdz', 'xvdaa')
     """
@@ -140,19 +141,16 @@ def _assert_attachable(call: Call, vbd: Row) -> None:
     vdi = call.db.get("VDI", vbd["VDI"])
     if not vdi["managed"]:
         raise ApiError("VDI_NOT_MANAGED", vdi.ref)
-    for task, operation in vdi["current_operations"].items():
-        raise OtherOperation("VDI", vdi.ref, operation, task)
+    exclude(vdi)
     if vbd["mode"] == "RW" and vdi["read_only"]:
         raise ApiError("VDI_READONLY", vdi.ref)
     if vdi["sharable"]:
         return
     for other in call.db.rows("VBD", vdi["VBDs"]):
-        if other is vbd or (vbd["mode"] == "RO" and other["mode"] == "RO"):
-            continue
-        for task, operation in other["current_operations"].items():
-            raise OtherOperation("VBD", other.ref, operation, task)
-        if other["currently_attached"]:
-            raise ApiError("VDI_IN_USE", vdi.ref)
+        if other is not vbd and "RW" in {vbd["mode"], other["mode"]}:
+            exclude(other)
+            if other["currently_attached"]:
+                raise ApiError("VDI_IN_USE", vdi.ref)
 
 
 @call("VBD.assert_attachable(self: VBD ref) -> void", has_async=True, changes=False)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from simulator.calls import Call, call, declare
 from simulator.db import Row
-from simulator.errors import ApiError, OtherOperation
+from simulator.errors import ApiError
 from simulator.generic import read_constructor, setters
 from simulator.locks import Mark, exclude
 from simulator.memory import MIB
@@ -56,8 +56,7 @@ def vdi_mark(call: Call, vdi: Row, operation: str, *, attached_ok: bool) -> Mark
         call.db.get("VDI", vdi.ref)
         exclude(vdi, beside={"copy"})
         for vbd in call.db.rows("VBD", vdi["VBDs"]):
-            for task, running in vbd["current_operations"].items():
-                raise OtherOperation("VBD", vbd.ref, running, task)
+            exclude(vbd)
             if vbd["currently_attached"] and not attached_ok:
                 raise ApiError("VDI_IN_USE", vdi.ref, operation)
 
@@ -85,7 +84,8 @@ def take_space(call: Call, sr: Row, size: int, *, promised: int) -> None:
 
 
 def rounded(size: int) -> int:
-    """
+    """Give the size that the SR makes of it.
+
     >>> rounded(1), rounded(2 * MIB), rounded(2 * MIB + 1)
     (2097152, 2097152, 4194304)
     """

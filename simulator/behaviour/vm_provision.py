@@ -52,7 +52,8 @@ async def provision(call: Call, ref: str) -> str:
 
 
 def read_disks(text: str) -> list[_Disk]:
-    """
+    """Read the disks that a template describes.
+
     >>> read_disks('<provision><disk device="0" size="1" sr="x" bootable="true"/></provision>')
     [_Disk(device='0', size=1, sr='x', bootable=True, type='system')]
     """

@@ -14,7 +14,7 @@ from simulator.missing import MISSING
 from simulator.schema.declare import CLASSES, ENUM_VALUES, FOLLOWS
 
 _ROOT = Path(__file__).resolve().parents[3]
-_REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", _ROOT.parent / "shared" / "reference"))  # noqa: TID251 - a test's own switch
+_REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", _ROOT.parent / "shared" / "reference"))
 _FILE = _REFERENCE / "xapi-datamodel.json"
 
 pytestmark = pytest.mark.skipif(

@@ -51,9 +51,8 @@ class Pool:
 
     async def ended(self, task: str) -> Row:
         row = self.db.get("task", task)
-        return await self.until(
-            lambda: row["status"] != "pending" and row, f"{row['name_label']} ends"
-        )
+        await self.until(lambda: row["status"] != "pending", f"{row['name_label']} ends")
+        return row
 
     async def done(self, method: str, *args: Any) -> str:
         """Do an Async call to its good end; gives the ref that it made."""

@@ -73,59 +73,52 @@ def test_every_guest_has_an_address_of_its_own(pretend: Pretend) -> None:
     pretend(scenario)
 
 
+def trouble(pool: Any, vm: Any, host: Any) -> list[tuple[list[str], Callable[[], None]]]:
+    """Trouble the VM and the host in every way; each error, and what takes it away."""
+    db = pool.db
+    (vbd,), (vif,) = db.rows("VBD", vm["VBDs"]), db.rows("VIF", vm["VIFs"])
+    vdi, metrics = db.get("VDI", vbd["VDI"]), db.get("host_metrics", host["metrics"])
+    private = db.create("network", name_label="elsewhere", bridge="br9")
+    db.create("PIF", network=private.ref, host=pool.one("host", "host-2").ref, device="eth9")
+    storage = [pbd for pbd in db.rows("PBD", host["PBDs"]) if pbd["SR"] == vdi["SR"]]
+    huge, small = 4096 * GIB, 1 * GIB
+    wrongs: list[tuple[list[str], Any, dict[str, Any]]] = [
+        (["OPERATION_BLOCKED", vm.ref, "MINE"], vm, {"blocked_operations": {"start_on": "MINE"}}),
+        (["VM_BAD_POWER_STATE", vm.ref, "halted", "paused"], vm, {"power_state": "Paused"}),
+        (["VM_IS_TEMPLATE", vm.ref, "start_on"], vm, {"is_a_template": True}),
+        (["VDI_READONLY", vdi.ref], vdi, {"read_only": True}),
+        (["INVALID_VALUE"], vm, {"VCPUs_at_startup": 99}),
+        (["HOST_NOT_LIVE"], metrics, {"live": False}),
+        (["HOST_DISABLED", host.ref], host, {"enabled": False}),
+        (["VM_REQUIRES_SR", vm.ref, vdi["SR"]], storage[0], {"currently_attached": False}),
+        (["VM_REQUIRES_NETWORK", vm.ref, private.ref], vif, {"network": private.ref}),
+        (["VM_HVM_REQUIRED", vm.ref], host, {"capabilities": ["xen-3.0-x86_64"]}),
+        (["HOST_NOT_ENOUGH_FREE_MEMORY"], vm, {"memory_dynamic_min": huge}),
+        (["HOST_NOT_ENOUGH_PCPUS", "33", "32"], vm, {"VCPUs_max": 33}),
+    ]
+    before = [{field: row[field] for field in wrong} for _, row, wrong in wrongs]
+    db.update(vm, memory_dynamic_max=huge)
+    for _, row, wrong in wrongs:
+        db.update(row, **wrong)
+    right = [
+        {**old, "memory_dynamic_min": small} if "memory" in str(old) else old for old in before
+    ]
+    return [
+        (error, lambda row=row, old=old: db.update(row, **old))  # type: ignore[misc]
+        for (error, row, _), old in zip(wrongs, right, strict=True)
+    ]
+
+
 def test_the_checks_of_the_vm_come_in_their_order(pretend: Pretend) -> None:
     """Each trouble hides the ones after it; they are taken away one by one."""
 
     async def scenario(pool: Any) -> None:
-        db, host = pool.db, pool.one("host", "host-1")
-        vm = await pool.vm()
-        (vbd,) = db.rows("VBD", vm["VBDs"])
-        (vif,) = db.rows("VIF", vm["VIFs"])
-        db.update(vm, is_a_template=True, power_state="Paused", VCPUs_at_startup=99)
-        db.update(vm, blocked_operations={"start_on": "MINE"}, memory_dynamic_min=4096 * GIB)
-        db.update(vm, memory_dynamic_max=4096 * GIB)
-        db.set(db.get("VDI", vbd["VDI"]), "read_only", True)
-        db.set(db.get("host_metrics", host["metrics"]), "live", False)
-        db.set(host, "enabled", False)
-        private = db.create("network", name_label="elsewhere", bridge="br9")
-        pif = db.rows("PIF", pool.one("host", "host-2")["PIFs"])[0]
-        db.create("PIF", network=private.ref, host=pif["host"], device="eth9")
-        db.set(vif, "network", private.ref)
-        for pbd in db.rows("PBD", host["PBDs"]):
-            db.set(pbd, "currently_attached", False)
-        capabilities = host["capabilities"]
-        db.set(host, "capabilities", ["xen-3.0-x86_64"])
-        vdi = db.get("VDI", vbd["VDI"])
-
-        async def expect(*error: str) -> None:
-            assert (await start_error(pool, vm))[: len(error)] == list(error)
-
-        await expect("OPERATION_BLOCKED", vm.ref, "MINE")
-        db.set(vm, "blocked_operations", {})
-        await expect("VM_BAD_POWER_STATE", vm.ref, "halted", "paused")
-        db.set(vm, "power_state", "Halted")
-        await expect("VM_IS_TEMPLATE", vm.ref, "start_on")
-        db.set(vm, "is_a_template", False)
-        await expect("VDI_READONLY", vdi.ref)
-        db.set(vdi, "read_only", False)
-        await expect("INVALID_VALUE")
-        db.set(vm, "VCPUs_at_startup", 2)
-        await expect("HOST_NOT_LIVE")
-        db.set(db.get("host_metrics", host["metrics"]), "live", True)
-        await expect("HOST_DISABLED", host.ref)
-        db.set(host, "enabled", True)
-        await expect("VM_REQUIRES_SR", vm.ref, vdi["SR"])
-        for pbd in db.rows("PBD", host["PBDs"]):
-            db.set(pbd, "currently_attached", True)
-        await expect("VM_REQUIRES_NETWORK", vm.ref, private.ref)
-        db.set(vif, "network", pool.one("network", "guest").ref)
-        await expect("VM_HVM_REQUIRED", vm.ref)
-        db.set(host, "capabilities", capabilities)
-        await expect("HOST_NOT_ENOUGH_FREE_MEMORY")
-        db.update(vm, memory_dynamic_min=GIB, memory_dynamic_max=GIB)
-        db.update(vm, VCPUs_max=33)
-        await expect("HOST_NOT_ENOUGH_PCPUS", "33", "32")
-        db.set(vm, "VCPUs_max", 2)
+        vm, host = await pool.vm(), pool.one("host", "host-1")
+        troubles = trouble(pool, vm, host)
+        for error, take_away in troubles:
+            found = await start_error(pool, vm)
+            assert found[: len(error)] == error
+            take_away()
         await pool.done("VM.start_on", vm.ref, host.ref, False, True)
 
     pretend(scenario)

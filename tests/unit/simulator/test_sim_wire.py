@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import xmlrpc.client
 from typing import Any
 
 import pytest
@@ -195,8 +196,10 @@ def test_json_of_both_versions(shared_simulator: Any, session: str) -> None:
         (
             200,
             "application/json",
-            b'{"jsonrpc":"2.0","error":{"code":1,"message":"MESSAGE_METHOD_UNKNOWN",'
-            b'"data":["no.such"]},"id":5}',
+            (
+                b'{"jsonrpc":"2.0","error":{"code":1,"message":"MESSAGE_METHOD_UNKNOWN",'
+                b'"data":["no.such"]},"id":5}'
+            ),
         ),
     ]
 
@@ -288,3 +291,19 @@ def test_a_slow_call_does_not_let_a_later_one_overtake(shared_simulator: Any, se
     )
 
     assert [json.loads(body)["id"] for _, _, body in answers] == [1, 2]
+
+
+def test_a_client_that_is_not_ours_can_use_it(shared_simulator: Any) -> None:
+    with xmlrpc.client.ServerProxy(shared_simulator.url, allow_none=True) as server:
+        login: Any = server.session.login_with_password("root", "xenroot", "1.0", "stdlib")
+        session = login["Value"]
+        found: Any = server.VM.get_by_name_label(session, "centos-6-pv")
+        record: Any = server.VM.get_record(session, found["Value"][0])
+        gone: Any = server.session.logout(session)
+
+    assert record["Status"] == "Success"
+    assert record["Value"]["memory_static_max"] == "1073741824"
+    assert record["Value"]["is_a_template"] is True
+    assert record["Value"]["HVM_boot_policy"] == ""
+    assert record["Value"]["PV_bootloader"] == "pygrub"
+    assert gone == {"Status": "Success", "Value": ""}
