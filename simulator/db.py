@@ -160,6 +160,8 @@ class Database:
 
     def set(self, row: Row, field: str, value: Any) -> None:
         """Write one field; a value that is there already changes nothing, and so gives no event."""
+        if self.tables[row.cls.name].rows.get(row.ref) is not row:
+            raise handle_invalid(row.cls.name, row.ref)  # it went while an operation waited
         old = row.values[field]
         if old == value and type(old) is type(value):
             return

@@ -43,6 +43,8 @@ class Guests:
     async def _boot(self, vm: Row) -> None:
         db, latency = self.world.db, self.world.latency
         await asyncio.sleep(latency.of("guest.boot"))
+        if db.find("VM", vm.ref) is not vm:
+            return
         self.silence(vm)
         metrics = db.create(
             "VM_guest_metrics",

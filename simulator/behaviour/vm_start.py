@@ -16,6 +16,7 @@ from simulator.behaviour.vm_state import (
     assert_can_boot_here,
     assert_may,
     assert_no_template,
+    assert_power,
     is_live,
     possible_hosts,
 )
@@ -125,6 +126,8 @@ async def _run(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
     """Build the domain, once one of the host's workers is free."""
     async with call.world.locks.host_queue(host.ref):
         call.stop_if_cancelled()
+        call.db.get("VM", vm.ref)  # after a restart of xapi it may be gone, or run
+        assert_power(vm, "Halted")
         call.world.guests.silence(vm)
         _attach(call, vm, host)
         try:
