@@ -1,4 +1,4 @@
-"""The Redis keys that may stay for ever, and why. Every other key must have a TTL."""
+"""The Redis keys that may stay without a TTL, and why. Every other key must have one."""
 
 from typing import Final
 
@@ -8,6 +8,17 @@ PERMANENT: Final = {
     "xenlaunch:deployment": "whose launches these are",
     "xenlaunch:events": "a stream that is capped by length",
     "xenlaunch:state:*": "which launches are in which state; what has expired is dropped from it",
-    "xenlaunch:due": "the launches that somebody must look at; each leaves it with its end",
 }
 """Patterns, as in the shell."""
+
+WHILE_LIVE: Final = {
+    "xenlaunch:launch:*": "a launch's record, calls, notes and facts; telling its end dates them",
+    "xenlaunch:batch:*": "a batch; telling the end of a launch of it dates it",
+    "xenlaunch:due": "the launches that somebody must look at; each leaves it when it was told",
+    "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",
+    "xenlaunch:inflight:*": "a pool's slots and reservations; each is freed with its end",
+    "xenlaunch:cloning:*": "who clones on a pool; each is freed when it has cloned",
+    "xenlaunch:parked:*": "what is waited for on a pool; each goes with the waking",
+    "xenlaunch:macs:*": "the MACs that are claimed on a pool; each is freed with its end",
+}
+"""Patterns of keys that may stay as long as every launch they name lives: its end is not told."""
