@@ -270,3 +270,7 @@ def _hint(wrong: click.ClickException) -> str:
 def main() -> NoReturn:
     """The command `xenlaunch`."""
     sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
