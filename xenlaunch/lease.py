@@ -89,9 +89,7 @@ class Lease:
     def came_to_know(self, made: Made) -> None:
         """A fact that was found out by looking, not by a call's answer."""
         self.made.add(made)
-        with reachable():
-            key = self.ledger.store.key("launch", self.launch.id) + ":made"
-            self.ledger.store.redis.sadd(key, made.to_json())
+        self.ledger.store.run("outcome", self.launch.id, "", "", made.to_json())
 
     def _write(self, key: str, call: Call, made: Sequence[Made] = ()) -> None:
         self.calls[key] = call

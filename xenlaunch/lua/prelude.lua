@@ -15,6 +15,12 @@ local function get(...) return redis.call('HMGET', key, ...) end
 local function set(...) redis.call('HSET', key, ...) end
 local function look_at(ms) redis.call('ZADD', P .. 'due', ms, id) end
 
+-- What is written after a launch's end was told goes when its record goes.
+local function expire_with_launch(part)
+  local ttl = redis.call('PTTL', key)
+  if ttl > 0 then redis.call('PEXPIRE', key .. part, ttl) end
+end
+
 local function tell(kind, what)
   local r = get('state', 'step', 'batch', 'pool', 'name')
   redis.call('XADD', P .. 'events', 'MAXLEN', '~', 50000, '*', 'launch', id, 'batch', r[3] or '',
