@@ -1,8 +1,8 @@
 -- Back into the line, for another host.
 -- fence, step to go on with, host to avoid, reason -> 'ok' | 'lost' | 'cancel'
-local r = get('lease', 'avoid', 'pool', 'priority', 'submitted', 'last_fence')
+local r = get('lease', 'avoid', 'pool', 'priority', 'submitted', 'last_fence', 'state')
 if r[6] == ARGV[3] then return 'ok' end
-if r[1] ~= ARGV[3] then return 'lost' end
+if r[1] ~= ARGV[3] or r[7] ~= 'running' then return 'lost' end
 if redis.call('HEXISTS', key, 'cancel') == 1 then return 'cancel' end
 local t = now()
 count_step(t)
