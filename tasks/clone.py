@@ -50,7 +50,8 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
         if parts == (launch.template.vbds, launch.template.vifs):
             return str(vm)
         pool.know("VM", vm, record["uuid"])
-        remove_vm(pool, vm)
+        for _, _, error in remove_vm(pool, vm):
+            raise error
     return None
 
 

@@ -5,7 +5,7 @@ reads what was made from the ledger's facts, and looks for what nobody could wri
 the launch's working names. It goes on past what it cannot remove, and names it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from xenlaunch import names
@@ -14,8 +14,11 @@ from xenlaunch.model import Launch, Leftover
 from xenlaunch.xapi.pool import NULL, Pool
 
 SECONDS = 600
-PATIENCE = 10
+PATIENCE = 6
 """How often undo tries again what the pool is too busy for, before it names it as left over."""
+
+Failed = tuple[str, str, PoolError]
+"""What could not be removed, by class and ref, and why."""
 
 
 def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
@@ -24,11 +27,12 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     vms = dict(own_vms(launch, pool))
     if launch.request.on_failure == "keep" and pool.outcome == "failed" and vms:
         return tuple(keep(launch, pool, vm, record) for vm, record in vms.items())
-    failed: list[tuple[str, str, PoolError]] = []
+    failed: list[Failed] = []
     for vm in vms:
-        failed += [("VM", vm, error) for error in attempt(remove_vm, pool, vm)]
+        failed += remove_vm(pool, vm)
     for vdi in pool.made("VDI"):
-        failed += [("VDI", vdi, error) for error in attempt(remove_disk, pool, vdi)]
+        if vdi not in {ref for _, ref, _ in failed}:
+            failed += attempt("VDI", remove_disk, pool, vdi)
     busy = [error for _, _, error in failed if isinstance(error, Busy)]
     if busy and pool.retries < PATIENCE:
         raise busy[0]
@@ -65,34 +69,57 @@ def look(pool: Pool, cls: str, ref: str) -> dict[str, Any] | None:
     return record
 
 
-def attempt(remove: Any, pool: Pool, ref: str) -> Iterator[PoolError]:
+def attempt(cls: str, remove: Callable[[Pool, str], None], pool: Pool, ref: str) -> list[Failed]:
+    """Remove one object. What is gone already is no failure."""
     try:
         remove(pool, ref)
     except PoolError as error:
-        if error.code != "HANDLE_INVALID":
-            yield error
+        return [] if error.code == "HANDLE_INVALID" else [(cls, ref, error)]
+    return []
 
 
-def remove_vm(pool: Pool, vm: str) -> None:
-    """Stop a VM, then destroy the disks that came with it, then its record."""
+def remove_vm(pool: Pool, vm: str) -> list[Failed]:
+    """Stop a VM, destroy the disks that came with it, and last its record; what could not be.
+
+    The record stays while one of the disks does: they bear no mark, it is what tells of them.
+    """
+    failed = attempt("VM", stop, pool, vm)
+    if failed:
+        return failed
+    for vdi in own_disks(pool, vm):
+        pool.know("VDI", vdi)
+        failed += attempt("VDI", remove_disk, pool, vdi)
+    if failed:
+        return [*failed, ("VM", vm, failed[0][2])]
+    return attempt("VM", remove_record, pool, vm)
+
+
+def stop(pool: Pool, vm: str) -> None:
     record = look(pool, "VM", vm)
-    if record is None:
-        return
-    if record["power_state"] != "Halted":
-        key = f"{names.UNDO}:stop:{vm}"
+    key = f"{names.UNDO}:stop:{vm}"
+    if pool.is_open(key) or (record is not None and record["power_state"] != "Halted"):
         pool.run(key, "VM.hard_shutdown", vm, what="the VM to stop", seconds=SECONDS)
-    rows = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"')
-    for row in rows.values():
-        marked = names.OTHER_CONFIG_MARK in row["other_config"]
-        if row["type"] == "Disk" and row["VDI"] != NULL and not marked:
-            remove_disk(pool, row["VDI"])
+
+
+def own_disks(pool: Pool, vm: str) -> list[str]:
+    """The disks that came with the clone: a VBD that we made for another disk bears our mark."""
+    rows = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"').values()
+    return [
+        row["VDI"]
+        for row in rows
+        if row["type"] == "Disk"
+        and row["VDI"] != NULL
+        and names.OTHER_CONFIG_MARK not in row["other_config"]
+    ]
+
+
+def remove_record(pool: Pool, vm: str) -> None:
     pool.do(f"{names.UNDO}:vm:{vm}", "VM.destroy", vm)
 
 
 def remove_disk(pool: Pool, vdi: str) -> None:
-    if look(pool, "VDI", vdi) is not None:
-        key = f"{names.UNDO}:disk:{vdi}"
-        pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS)
+    key = f"{names.UNDO}:disk:{vdi}"
+    pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS)
 
 
 def keep(launch: Launch, pool: Pool, vm: str, record: dict[str, Any]) -> Leftover:

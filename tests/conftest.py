@@ -72,23 +72,33 @@ def simulator(tmp_path: Path) -> Iterator[StartSimulator]:
 def worker(redis_url: str, tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers on this test's Redis and stops them after the test."""
     with ExitStack() as stack:
+        yield _starter(redis_url, tmp_path, stack)
 
-        def start(
-            pools: Mapping[str, SimulatorProcess],
-            *options: str,
-            concurrency: int = 8,
-            env: Mapping[str, str] | None = None,
-        ) -> WorkerProcess:
-            settings = {
-                "XENLAUNCH_REDIS_URL": redis_url,
-                "XENLAUNCH_POOLS": str(write_pools(tmp_path, pools)),
-            }
-            log_path = tmp_path / f"worker-{len(list(tmp_path.glob('worker-*')))}.log"
-            process = WorkerProcess(
-                log_path, *options, concurrency=concurrency, env={**settings, **(env or {})}
-            )
-            stack.callback(process.stop)
-            process.child.start(timeout=30)
-            return process
 
-        yield start
+@pytest.fixture
+def own_worker(own_redis: EmbeddedServer, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers on the server that this test may stop and kill."""
+    with ExitStack() as stack:
+        yield _starter(own_redis.url, tmp_path, stack)
+
+
+def _starter(url: str, tmp_path: Path, stack: ExitStack) -> StartWorker:
+    def start(
+        pools: Mapping[str, SimulatorProcess],
+        *options: str,
+        concurrency: int = 8,
+        env: Mapping[str, str] | None = None,
+    ) -> WorkerProcess:
+        settings = {
+            "XENLAUNCH_REDIS_URL": url,
+            "XENLAUNCH_POOLS": str(write_pools(tmp_path, pools)),
+        }
+        log_path = tmp_path / f"worker-{len(list(tmp_path.glob('worker-*')))}.log"
+        process = WorkerProcess(
+            log_path, *options, concurrency=concurrency, env={**settings, **(env or {})}
+        )
+        stack.callback(process.stop)
+        process.child.start(timeout=30)
+        return process
+
+    return start

@@ -66,7 +66,7 @@ def test_the_demo_brings_every_vm_up_and_leaves_nothing_running(tmp_path: Path) 
     assert code == 0, said
     assert re.fullmatch(r"12 of 12 running in \d+ s", said.splitlines()[-1])
     assert said.replace("\n", "").isprintable(), "no control codes where there is no terminal"
-    rows = re.findall(r"^demo-\d\d +[0-9a-f-]{36}  host-\d +(?:\w\w:){5}\w\w +10\.\S+", said, re.M)
+    rows = re.findall(r"^demo-\d\d +[0-9a-f-]{36} host-\d +(?:\w\w:){5}\w\w +10\.\S+", said, re.M)
     assert len(rows) == 12
     assert [line.split()[0] for line in said.splitlines() if " s  " in line][-1] == "poll"
     assert processes_of(folder) == []

@@ -1,0 +1,115 @@
+"""Whatever dies, a launch still ends, and no VM comes up twice."""
+
+from collections import Counter
+
+from tests.flow.conftest import MakeStack
+from tests.support.simulators import StartSimulator
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
+from tests.support.worker_processes import StartWorker
+from workers.embedded import EmbeddedServer
+
+
+def assert_all_up(stack: Stack, launches: list[str], seconds: float = 90) -> None:
+    ended = stack.ended(launches, seconds)
+
+    assert Counter(status.state for status in ended) == {"succeeded": len(launches)}, [
+        status.error for status in ended if status.error
+    ]
+    vms = stack.vms()
+    assert sorted(vms) == sorted(status.name for status in ended)
+    assert {vm["power_state"] for vm in vms.values()} == {"Running"}
+    disks = [row for row in stack.rows("VDI").values() if not row["VBDs"]]
+    assert [disk["name_label"] for disk in disks] == ["tools.iso"]
+    stack.assert_nothing_held()
+
+
+def test_a_worker_killed_in_the_middle_of_a_batch(make_stack: MakeStack) -> None:
+    stack = make_stack(time_scale=0.02)
+    doomed = stack.start_worker()
+    launches = stack.submit(20)
+    wait_until(
+        lambda: sum(
+            status.step in ("vbds", "vifs", "start") for status in stack.statuses(launches)
+        ),
+        20,
+        "some launches are half way",
+    )
+    doomed.kill()
+    stack.start_worker()
+
+    assert_all_up(stack, launches)
+
+
+def test_all_workers_killed_again_and_again(make_stack: MakeStack) -> None:
+    stack = make_stack(time_scale=0.02)
+    launches: list[str] = []
+    for _ in range(3):
+        workers = [stack.start_worker(), stack.start_worker()]
+        launches += stack.submit(8, name=f"round-{len(launches)}")
+        stack.until(launches[-1], "clone")
+        for worker in workers:
+            worker.kill()
+    stack.start_worker()
+
+    assert_all_up(stack, launches)
+
+
+def test_a_message_that_is_lost_costs_seconds(stack: Stack) -> None:
+    """Taken out of the queue before a worker sees it."""
+    stack.workers[0].stop()
+    launches = stack.submit(3)
+    queues = ["xenlaunch:xenlaunch.control", "xenlaunch:xenlaunch.pool.lab"]
+    stack.ledger.store.redis.delete(*queues)
+    stack.start_worker()
+
+    assert_all_up(stack, launches)
+
+
+def test_xapi_restarts_in_the_middle(make_stack: MakeStack) -> None:
+    """Its sessions and tasks are gone, its objects are not."""
+    stack = make_stack(time_scale=0.05)
+    stack.start_worker()
+    launches = stack.submit(6)
+    stack.until(launches[0], "start", "the VM to start")
+    stack.pool.control("POST", "/restart")
+
+    assert_all_up(stack, launches)
+
+
+def test_redis_restarts_under_a_half_busy_worker(
+    own_redis: EmbeddedServer, own_worker: StartWorker, simulator: StartSimulator
+) -> None:
+    """Celery 5.7.0's own consumer exits here: `workers/consumer.py` says why ours does not."""
+    stack = Stack(own_redis.url, simulator(time_scale=0.05), own_worker)
+    worker = stack.start_worker()
+    launches = stack.submit(6)
+    stack.until(launches[0], "start", "the VM to start")
+    own_redis.kill()
+    own_redis.start()
+
+    assert_all_up(stack, launches)
+    assert worker.running
+    assert_all_up(stack, launches + stack.submit(2, name="after"))
+
+
+def test_two_hundred_launches_wait_on_four_threads(make_stack: MakeStack) -> None:
+    """Each start takes 20 s in the pool; nobody asks how they are getting on."""
+    stack = make_stack("--host-workers", "64")
+    stack.pool.control("PUT", "/latency", {"VM.start": 20})
+    stack.start_worker(concurrency=4)
+    before = Counter(call["method"] for call in stack.pool.calls())
+    launches = stack.submit(200, memory="256MiB", vcpus=1)
+
+    wait_until(lambda: pending_starts(stack) >= 150, 60, "150 starts are pending at once")
+    assert_all_up(stack, launches, seconds=110)
+    asked = Counter(call["method"] for call in stack.pool.calls()) - before
+    questions = {name: count for name, count in asked.items() if name.startswith("task.get")}
+    assert sum(questions.values()) <= 10, questions
+
+
+def pending_starts(stack: Stack) -> int:
+    tasks = stack.pool.state().get("task", {}).values()
+    return sum(
+        task["name_label"] == "Async.VM.start_on" and task["status"] == "pending" for task in tasks
+    )
