@@ -85,6 +85,7 @@ _BOUNDS: Final = {
     "greater_than_equal": ("ge", "must be at least"),
     "less_than_equal": ("le", "must be at most"),
     "string_too_long": ("max_length", "is longer than"),
+    "too_long": ("max_length", "has more entries than"),
 }
 
 
