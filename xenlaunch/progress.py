@@ -101,7 +101,7 @@ class Progress:
         ended = sum(status.has_ended for status in seen)
         head = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(1, self.count), completed=ended, width=30)
-        head.add_row(bar, Text(tally(seen, self.count)), Text(f"{self.seconds:.0f} s", "dim"))
+        head.add_row(bar, Text(f"{self.seconds:.0f} s", "dim"), Text(self.line()))
         return Group(head, self._in_flight(seen))
 
     def _in_flight(self, seen: Sequence[LaunchStatus]) -> Table:

@@ -22,8 +22,8 @@ _PLAIN = frozenset({"null", "bool", "int", "str", "seq", "map"})
 class _Loader(yaml.SafeLoader):
     """Reads plain data, and refuses a key that is there twice."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
-    yaml_constructors = {  # noqa: RUF012
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  PyYAML
+    yaml_constructors = {  # noqa: RUF012  PyYAML's own shape
         tag: build
         for tag, build in yaml.SafeLoader.yaml_constructors.items()
         if tag is None or tag.rpartition(":")[2] in _PLAIN

@@ -137,8 +137,9 @@ def launches_table(statuses: Iterable[LaunchStatus]) -> Table:
 
 
 def results_table(statuses: Iterable[LaunchStatus]) -> Table:
-    """What came up."""
+    """What came up; narrow enough for 80 columns."""
     table = _table("NAME", "UUID", "HOST", "MAC", "ADDRESS")
+    table.collapse_padding = True
     for status in statuses:
         macs, addresses = ", ".join(status.macs), ", ".join(status.addresses)
         cells = (status.name, status.vm_uuid, status.host, macs, addresses)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -128,9 +129,9 @@ def test_a_redis_that_goes_away_in_the_middle_leaves_the_token(
 ) -> None:
     submit = Ledger.submit
 
-    def submit_into_the_void(self: Ledger, *arguments: object) -> str:
+    def submit_into_the_void(self: Ledger, *arguments: Any) -> str:
         own_redis.kill()
-        return submit(self, *arguments)  # type: ignore[arg-type]
+        return submit(self, *arguments)
 
     monkeypatch.setattr(Ledger, "submit", submit_into_the_void)
     with pytest.raises(SubmitUnknown, match="order-1") as unknown:
