@@ -18,7 +18,7 @@ def enable(call: Call, ref: str) -> str:
 
 
 @call("host.disable(host: host ref, auto_enable: bool = true) -> void", has_async=True)
-def disable(call: Call, ref: str, _auto_enable: bool) -> str:  # noqa: FBT001
+def disable(call: Call, ref: str, _auto_enable: bool) -> str:  # noqa: FBT001 - as on the wire
     call.db.set(call.db.get("host", ref), "enabled", False)
     return ""
 

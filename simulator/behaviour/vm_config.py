@@ -62,7 +62,7 @@ async def create(call: Call, args: Any) -> str:
 
 
 @call("VM.set_is_a_template(self: VM ref, value: bool) -> void")
-def set_is_a_template(call: Call, ref: str, value: bool) -> str:  # noqa: FBT001
+def set_is_a_template(call: Call, ref: str, value: bool) -> str:  # noqa: FBT001 - as on the wire
     vm = call.db.get("VM", ref)
     metrics = call.db.find("VM_metrics", vm["metrics"])
     if value:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @call("VM.start(vm: VM ref, start_paused: bool, force: bool) -> void", has_async=True)
-async def start(call: Call, ref: str, paused: bool, _force: bool) -> str:  # noqa: FBT001
+async def start(call: Call, ref: str, paused: bool, _f: bool) -> str:  # noqa: FBT001 - as on the wire
     return await _start(call, call.db.get("VM", ref), None, "start", paused=paused)
 
 
@@ -39,7 +39,7 @@ async def start(call: Call, ref: str, paused: bool, _force: bool) -> str:  # noq
     "VM.start_on(vm: VM ref, host: host ref, start_paused: bool, force: bool) -> void",
     has_async=True,
 )
-async def start_on(call: Call, ref: str, host_ref: str, paused: bool, _force: bool) -> str:  # noqa: FBT001
+async def start_on(call: Call, ref: str, host_ref: str, paused: bool, _f: bool) -> str:  # noqa: FBT001 - as on the wire
     vm, host = call.db.get("VM", ref), call.db.get("host", host_ref)
     if "evacuate" in host["current_operations"].values():
         raise ApiError("HOST_EVACUATE_IN_PROGRESS", host.ref)

@@ -107,7 +107,7 @@ class Process:
 
     def rpc(self, method: str, *params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
-        with urllib.request.urlopen(f"{self.url}/jsonrpc", body.encode(), timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url}/jsonrpc", body.encode(), timeout=10) as answer:  # noqa: S310 - ours
             return json.load(answer)
 
     def login(self) -> str:
@@ -115,8 +115,8 @@ class Process:
 
     def control(self, method: str, path: str, given: Any = None) -> Any:
         body = None if given is None else json.dumps(given).encode()
-        request = urllib.request.Request(f"{self.control_url}{path}", body, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        request = urllib.request.Request(f"{self.control_url}{path}", body, method=method)  # noqa: S310 - ours
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - ours
             return json.load(answer)
 
     def stop(self) -> tuple[int, str]:

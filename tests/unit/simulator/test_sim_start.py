@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -104,7 +105,7 @@ def trouble(pool: Any, vm: Any, host: Any) -> list[tuple[list[str], Callable[[],
         {**old, "memory_dynamic_min": small} if "memory" in str(old) else old for old in before
     ]
     return [
-        (error, lambda row=row, old=old: db.update(row, **old))  # type: ignore[misc]
+        (error, functools.partial(db.update, row, **old))
         for (error, row, _), old in zip(wrongs, right, strict=True)
     ]
 
