@@ -23,6 +23,8 @@ Failed = tuple[str, str, PoolError]
 
 def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     """Remove what the launch has made; what is left of it, with what to do."""
+    if not pool.touched:
+        return ()
     pool.quiesce()
     vms = dict(own_vms(launch, pool))
     if launch.request.on_failure == "keep" and pool.outcome == "failed" and vms:

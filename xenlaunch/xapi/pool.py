@@ -92,6 +92,11 @@ class Pool:
         """How often in a row this step has found the pool busy."""
         return int(self._lease.record.retries or 0)
 
+    @property
+    def touched(self) -> bool:
+        """Whether this launch has as much as intended to change anything here."""
+        return bool(self._lease.calls)
+
     def is_open(self, key: str) -> bool:
         """Whether this call was begun, and its end is not yet written down."""
         call = self._lease.calls.get(key)
