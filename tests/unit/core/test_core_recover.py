@@ -1,0 +1,204 @@
+"""Recovering: each kind of due launch gets what it needs, from one of those who look."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from scheduler.recover import Recovery
+from tests.support.waiting import wait_until
+from tests.unit.core.lives import ERROR, FAILURE, POOL, Lives
+from xenlaunch import names, states
+from xenlaunch.record import Record
+
+
+class Recorded:
+    """Actions that only say what was done, but for accepting, which joins the line."""
+
+    def __init__(self, lives: Lives, *, accepts: bool = True) -> None:
+        self.lives = lives
+        self.accepts = accepts
+        self.done: list[tuple[str, ...]] = []
+
+    def accept(self, record: Record) -> bool:
+        self.done.append(("accept", record.id))
+        if self.accepts:
+            return self.lives.ledger.join(record.id, POOL, []) == "ok"
+        self.lives.ledger.refuse(record.id, states.FAILED, FAILURE)
+        return False
+
+    def begin(self, launch: str, step: str) -> None:
+        self.done.append(("begin", launch, step))
+
+    def tell(self, record: Record) -> None:
+        self.done.append(("tell", record.id, record.state))
+        self.lives.ledger.told(record.id)
+
+
+@pytest.fixture
+def actions(lives: Lives) -> Recorded:
+    return Recorded(lives)
+
+
+@pytest.fixture
+def recovery(lives: Lives, actions: Recorded) -> Recovery:
+    return Recovery(lives.ledger, actions)
+
+
+def make_due(lives: Lives, launch: str) -> None:
+    lives.redis.zadd(lives.key("due"), {launch: 1})
+
+
+def now(lives: Lives) -> int:
+    seconds, micros = lives.redis.time()
+    return int(seconds * 1000 + micros // 1000)
+
+
+def test_a_submitted_launch_is_accepted(
+    lives: Lives, actions: Recorded, recovery: Recovery
+) -> None:
+    launch = lives.submitted()
+
+    assert recovery.sweep() == 1
+    assert actions.done == [("accept", launch)]
+    assert recovery.sweep() == 0
+
+
+def test_a_launch_that_is_not_accepted_is_told_at_once(lives: Lives) -> None:
+    actions = Recorded(lives, accepts=False)
+    launch = lives.submitted()
+    Recovery(lives.ledger, actions).sweep()
+
+    assert actions.done == [("accept", launch), ("tell", launch, states.FAILED)]
+
+
+def test_a_step_whose_message_was_lost_is_begun_again(
+    lives: Lives, actions: Recorded, recovery: Recovery
+) -> None:
+    launch = lives.running()
+    before = recovery.sweep()
+    make_due(lives, launch)
+    recovery.sweep()
+
+    assert before == 0
+    assert actions.done == [("begin", launch, names.CONNECT)]
+
+
+def test_a_step_whose_worker_died_is_begun_again(lives: Lives) -> None:
+    lives = lives.but(lease=20)
+    actions = Recorded(lives)
+    recovery = Recovery(lives.ledger, actions)
+    launch = lives.leased().launch.id
+    wait_until(recovery.sweep, 5, "the lease has run out")
+
+    assert actions.done == [("begin", launch, names.CONNECT)]
+
+
+def test_an_undo_is_begun(lives: Lives, actions: Recorded, recovery: Recovery) -> None:
+    launch = lives.running()
+    lives.ledger.cancel(launch, ERROR)
+    recovery.sweep()
+
+    assert actions.done == [("begin", launch, names.UNDO)]
+
+
+def test_what_waited_too_long_is_woken(lives: Lives, actions: Recorded, recovery: Recovery) -> None:
+    lease = lives.leased(names.CLONE)
+    lease.park("the clone", "OpaqueRef:task", 60)
+    make_due(lives, lease.launch.id)
+    recovery.sweep()
+
+    assert actions.done == [("begin", lease.launch.id, names.CLONE)]
+    assert lives.ledger.parked(POOL) == {}
+
+
+@pytest.mark.parametrize("state", sorted(states.ENDED))
+def test_an_end_is_told(lives: Lives, actions: Recorded, recovery: Recovery, state: str) -> None:
+    launch = lives.at(state)
+    make_due(lives, launch)
+    recovery.sweep()
+
+    assert actions.done == [("tell", launch, state)]
+    assert recovery.sweep() == 0
+
+
+def test_who_stands_in_line_is_let_alone(
+    lives: Lives, actions: Recorded, recovery: Recovery
+) -> None:
+    launch = lives.joined()
+    recovery.sweep()
+    recovery.look(launch)
+
+    assert actions.done == []
+
+
+def test_a_look_does_not_wait_for_the_due_time(
+    lives: Lives, actions: Recorded, recovery: Recovery
+) -> None:
+    launch = lives.running()
+    recovery.look(launch)
+    recovery.look("l-none")
+
+    assert actions.done == [("begin", launch, names.CONNECT)]
+
+
+def test_a_look_leaves_alone_what_is_held_or_parked(
+    lives: Lives, actions: Recorded, recovery: Recovery
+) -> None:
+    lease = lives.leased()
+    recovery.look(lease.launch.id)
+    lease.park("a slot", "", 60)
+    recovery.look(lease.launch.id)
+
+    assert actions.done == []
+
+
+def test_a_due_launch_is_attended_by_one_of_many(lives: Lives) -> None:
+    several = [Recorded(lives) for _ in range(4)]
+    launches = [lives.running() for _ in range(10)]
+    for launch in launches:
+        make_due(lives, launch)
+    barrier = Barrier(len(several))
+
+    def at_once(actions: Recorded) -> int:
+        barrier.wait(5)
+        return Recovery(lives.ledger, actions).sweep()
+
+    with ThreadPoolExecutor(len(several)) as threads:
+        looked = sum(threads.map(at_once, several))
+    begun = sorted(launch for actions in several for _, launch, _ in actions.done)
+
+    assert looked == len(launches)
+    assert begun == sorted(launches)
+
+
+def test_each_time_it_waits_longer_up_to_a_limit(lives: Lives) -> None:
+    lives = lives.but(resend=1000, resend_most=6000)
+    recovery = Recovery(lives.ledger, Recorded(lives))
+    launch = lives.running()
+    within = []
+    for expected in (1, 2, 4, 6, 6):
+        make_due(lives, launch)
+        before = now(lives)
+        recovery.sweep()
+        due = lives.redis.zscore(lives.key("due"), launch)
+        within.append(before <= due - expected * 1000 <= now(lives))
+
+    assert within == [True] * 5
+
+
+def test_a_step_that_goes_on_begins_with_the_short_wait_again(lives: Lives) -> None:
+    launch = lives.running()
+    for _ in range(3):
+        make_due(lives, launch)
+        lives.ledger.postpone(launch)
+    lives.lease(launch)
+
+    assert lives.ledger.record(launch).resent == ""
+
+
+def test_what_is_not_due_is_not_postponed(lives: Lives) -> None:
+    launch = lives.running()
+
+    assert lives.ledger.postpone(launch) is False
+    assert lives.ledger.postpone("l-none") is False
