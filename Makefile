@@ -41,6 +41,10 @@ check: .venv-dev/installed ## format, lint, types, contracts, docs
 	@.venv-dev/bin/lint-imports --no-logo
 	@$(DEV) -m pytest -q tests/house/test_docs.py $(wildcard tests/docs)
 
+.PHONY: docs
+docs: .venv-dev/installed ## write what the docs say of the code anew; make check fails where it is stale
+	@$(DEV) -m tools.make_docs
+
 .PHONY: test-all
 test-all: .python ## the suite on every Python 3.11 to 3.13 that is found here
 	@tested=; for version in $(VERSIONS); do \

@@ -1,0 +1,185 @@
+"""What no code can say for the made parts of the docs: one line for each field, state and code.
+
+`tests/docs/test_generated.py` sees to it that each of these lists has exactly what the code has.
+"""  # noqa: INP001  tools are run from the checkout, and are no package
+
+from typing import Final
+
+from xenlaunch import names, states
+
+STATES: Final = {
+    states.WAITING: "It is written down. It is being accepted, or stands in its pool's line.",
+    states.RUNNING: "It has a host and a slot; its steps are carried out, or it is parked.",
+    states.FINISHING: "It is sure to succeed: the VM gets its name, and nobody can cancel it.",
+    states.UNDOING: "What was made for it is being removed.",
+    states.SUCCEEDED: "The VM runs under its own name.",
+    states.FAILED: "There is no VM, but for what is named as left over.",
+    states.CANCELLED: "The same, because its owner wanted it so.",
+}
+
+CLASSES: Final = {
+    "SessionLost": (
+        "Session: log in and send again",
+        (
+            "XAPI looks at the session before it does anything, so nothing ran. The step checks "
+            "its lease, logs in, writes a new intent and sends once more, three times at most."
+        ),
+    ),
+    "Redirected": (
+        "Redirect: follow the master",
+        "Nothing ran. The next call looks for the master, over the same trust as before.",
+    ),
+    "Busy": (
+        "Busy: the same call again, later",
+        (
+            "The step parks with a due time that doubles from half a second to a minute, with "
+            "jitter; Flower shows RETRY. After an hour in one step the launch is undone."
+        ),
+    ),
+    "Place": (
+        "Place: another host",
+        (
+            "This host is noted as avoided, with the reason; the memory that was reserved is free "
+            "again, and the launch goes back to its pool's line. When no host is left it ends with "
+            "`NO_HOSTS_LEFT`, which names every host's reason."
+        ),
+    ),
+    "LostRace": (
+        "Lost race: look, and adopt",
+        "Somebody made it first. The step is begun again a little later, as for a busy pool.",
+    ),
+    "OutcomeUnknown": (
+        "Unknown outcome: look before anything is sent",
+        (
+            "It may have happened. The step is begun again, finds its open intent, logs the "
+            "sender's session out, looks for the pool task and for the object, and sends only when there is "
+            "neither. After ten times in a row the launch is undone."
+        ),
+    ),
+    "Refused": (
+        "Refused: undo",
+        "It is never tried on another host. Any code that is in no list counts as refused.",
+    ),
+}
+
+OWN_CODES: Final = {
+    "CANCELLED": ("Refused", "Its owner cancelled the launch."),
+    "CANNOT_FIT": ("Refused", "No host could take the VM even if it were empty and in service."),
+    "CLONE_RUNNING": ("Busy", "An earlier clone of this launch is still worked on in the pool."),
+    "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
+    "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),
+    "MAC_IN_USE": ("Refused", "A MAC that was given is on a VIF, or claimed by another launch."),
+    "NO_HOSTS_LEFT": ("Refused", "Every host has refused the VM, or could never take it."),
+    "POOL_NOT_FOUND": ("Refused", "The request names a pool that is not in the pools file."),
+    "PV_ARGS_ON_HVM": ("Refused", "`pv_args` are given for a template that boots as HVM."),
+    "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
+    "SR_NOT_FOUND": ("Refused", "A new disk names no SR, and the pool has no default one."),
+    "TEMPLATE_NOT_FOUND": ("Refused", "No template has this name or uuid; some that do are named."),
+    "TIMED_OUT": ("Refused", "A pool task took longer than its step waits for it."),
+    "VDI_NOT_FOUND": ("Refused", "No disk of the pool has this uuid."),
+    "VIFS_CHANGED": ("Refused", "At the end the VM's VIFs are not those that were made for it."),
+    "VM_NOT_RUNNING": ("Refused", "The VM was started, and at the end it does not run."),
+    "…_AMBIGUOUS": ("Refused", "Several objects have the name; their uuids are listed."),
+    "…_NOT_FOUND": ("Refused", "No object of this class has the name or uuid."),
+}
+
+CONTROL_TASKS: Final = {
+    names.TASK_LOOK: "A nudge: look at this launch or batch now. It has no result.",
+    names.TASK_PLAN: "Answers `xenlaunch plan`.",
+    names.TASK_POOLS: "Answers `xenlaunch pools`.",
+}
+
+_DEVICE = "The device number. Without one the first that is free is taken; a CD gets 3 if it can."
+_ROLE = "`root` boots and cannot be unplugged; `data` and `swap` can."
+
+FIELDS: Final[dict[str, dict[str, str]]] = {
+    "LaunchRequest": {
+        "name": "The VM's name once its launch succeeds. It cannot begin with `xenlaunch:`.",
+        "template": "Name or uuid. Templates of one name and one shape on several SRs are one "
+        "template; the copy on the SR with most room is taken.",
+        "pool": "Which pool. Without it the only one, else the one with most memory free.",
+        "vcpus": "vCPUs, all of them there at start-up. Without it as the template has it.",
+        "memory": "The VM's memory, fixed: all four of XAPI's limits. Without it the template's.",
+        "cpu_speed": "MHz that each vCPU is promised: becomes the scheduler's weight.",
+        "limit_cpu_use": "Makes `cpu_speed` a limit as well: becomes the scheduler's cap.",
+        "pv_args": "Kernel arguments of a template that boots paravirtualised.",
+        "after_crash": "What XAPI does after the guest crashes; `destroy` halts the VM.",
+        "after_shutdown": "What XAPI does after the guest shuts down; `destroy` halts the VM.",
+        "disks": "Disks and CD drives beside the template's own, in order.",
+        "nics": "Network interfaces, in order. Left out: the template's. `[]`: none.",
+        "host": "Name or uuid of the host to prefer: taken if the VM fits there, and its affinity.",
+        "wait_for": "`address`: the launch ends when the guest has told a usable address.",
+        "wait_seconds": "How long to wait for the address. None by then is a success with the note "
+        "`running, no address`.",
+        "on_failure": "`keep`: a failed launch's VM stays as it is, marked, and is named as left "
+        "over. A cancelled launch is always removed.",
+        "priority": "Place in the pool's line: 0 goes first.",
+        "owner": "Written into the record; nothing reads it yet.",
+    },
+    "NewDisk": {
+        "new": "Makes a disk of this size. An undo destroys it.",
+        "sr": "Name or uuid of the SR. Without it the pool's default one.",
+        "role": _ROLE,
+        "mode": "Read and write, or read only.",
+        "device": _DEVICE,
+    },
+    "ExistingDisk": {
+        "vdi": "The uuid of a disk that is there. It is attached, and never destroyed.",
+        "role": _ROLE,
+        "mode": "Read and write, or read only; a read-only disk needs `RO`.",
+        "device": _DEVICE,
+    },
+    "Iso": {
+        "iso": "Name or uuid of an image on one of the pool's ISO libraries.",
+        "device": _DEVICE,
+    },
+    "Cd": {
+        "cd": "An empty drive.",
+        "device": _DEVICE,
+    },
+    "Nic": {
+        "network": "Name or uuid of a network that is there.",
+        "mac": "Must be unused in the pool. Without it one is derived from the launch's id and the "
+        "device, always the same.",
+        "mtu": "Without it the network's.",
+    },
+}
+
+POOL_KEYS: Final = {
+    "addresses": "Members of the pool, any of them, with scheme: `https://10.0.0.1`. The master is "
+    "found from there.",
+    "username": "Who logs in.",
+    "password_file": "A file with the password, beside the pools file unless its path is absolute. "
+    "Either this or `password_env`.",
+    "password_env": "The environment variable that holds the password.",
+    "allow_http": "Allows addresses that begin with `http://`, without encryption.",
+    "ca_file": "The certificates that the members' own are checked against; without it and without "
+    "pins the system's.",
+    "pins": "SHA-256 fingerprints of the members' certificates, `sha256:…`. Any of them will do.",
+    "in_flight": "How many launches may be in flight at once; the others wait in the line.",
+    "cloning": "How many of those may be at `connect` or `clone` at once.",
+}
+
+FIGURES: Final = {
+    "xenlaunch.ledger:Times.lease": "A lease lasts, when it is not renewed",
+    "workers.roles:LEASE_MS": "A role's lease lasts",
+    "workers.roles:KEEP_EVERY": "Leases and roles are renewed every",
+    "xenlaunch.ledger:Times.resend": "A step that nobody has claimed is sent again after",
+    "xenlaunch.ledger:Times.resend_most": "… doubling each time, up to",
+    "xenlaunch.ledger:Times.keep": "A launch that has ended is kept for",
+    "workers.duties:DISPATCH_EVERY": "A pool's line is looked at at least every",
+    "workers.watcher:RESYNC_SECONDS": "All that is parked is compared with the pool every",
+    "tasks.step:PATIENCE": "A step puts up with a busy or unreachable pool for",
+    "tasks.step:LONGEST_DELAY": "The pause between two tries at a busy pool grows to about",
+    "tasks.step:UNKNOWN_TRIES": "An unknown outcome is looked into so many times in a row",
+    "tasks.clone:SECONDS": "A clone may take",
+    "tasks.start:SECONDS": "A start may take",
+    "workers.config:VISIBILITY_SECONDS": "Celery repeats a message that was not acknowledged after",
+}
+
+OPTIONS: Final = {
+    "--hosts": "how many hosts",
+    "--latency": "NAME=SECONDS sets one latency, neither scaled nor jittered; may be repeated",
+    "--password-file": "a file with the password of root",
+}
+"""Options of the simulator that say nothing about themselves."""

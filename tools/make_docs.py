@@ -1,0 +1,53 @@
+"""The parts of the docs that are made from the code: ``python -m tools.make_docs [--check]``.
+
+A page has such a part between two comments, ``<!-- made: NAME ARGUMENT -->`` and ``<!-- end -->``;
+what stands between them is written anew. `tools.docs_parts` says what each name makes.
+"""  # noqa: INP001  tools are run from the checkout, and are no package
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from tools.docs_parts import PARTS
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+MADE: Final = re.compile(
+    r"^<!-- made: (?P<name>[a-z-]+)(?: (?P<argument>[^\n]+?))? -->$.*?^<!-- end -->$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def remade(page: str) -> str:
+    """The page with every made part as the code has it now."""
+    return MADE.sub(_make, page)
+
+
+def _make(found: re.Match[str]) -> str:
+    name, argument = found["name"], found["argument"] or ""
+    text = "\n".join(PARTS[name](argument))
+    opening = f"<!-- made: {name} {argument}".rstrip()
+    return f"{opening} -->\n\n{text.strip()}\n\n<!-- end -->"
+
+
+def stale() -> list[Path]:
+    """The pages that say something else than the code."""
+    return [page for page in pages() if remade(page.read_text()) != page.read_text()]
+
+
+def main(arguments: list[str]) -> int:
+    found = stale()
+    for page in found:
+        sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+        if "--check" not in arguments:
+            page.write_text(remade(page.read_text()))
+    return 1 if found and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
