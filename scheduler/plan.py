@@ -17,8 +17,8 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
     answer: dict[str, Any] = {
         "pool": request.pool,
         "template": None,
-        "memory": 0,
-        "vcpus": 0,
+        "memory": None,
+        "vcpus": None,
         "hosts": [],
         "calls": [],
         "error": None,
@@ -26,6 +26,7 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
     try:
         answer["pool"] = choose_pool(request.pool, sight.pools, room)
         inventory = sight.inventory(answer["pool"])
+        lookup.template(inventory, request.template)
         need = inventory.need(request, {})
         answer |= {"memory": need.memory, "vcpus": need.vcpus}
         answer["hosts"] = _hosts(inventory, need, sight, answer["pool"])

@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from celery import Celery, Task
 from celery.exceptions import Ignore
@@ -94,17 +94,23 @@ class Door:
             self.runtime.drop(lease)
 
     def carry_out(self, lease: Lease) -> Any:
+        """Run the step to where it ends, parks or stops."""
+        try:
+            try:
+                return self.until_parked(lease)
+            except CancelAsked:
+                self.turn_to_undo(lease, "cancelled", Refused("CANCELLED"))
+        except (LeaseLost, StoreUnreachable) as lost:
+            log.info("Step %s of %s stops here: %s", self.step, lease.launch.id, lost)
+            raise Ignore from lost
+
+    def until_parked(self, lease: Lease) -> Any:
         while True:
             try:
                 return self.attempt(lease)
             except Parked as wait:
                 if self.park(lease, wait):
                     raise Ignore from None
-            except (LeaseLost, StoreUnreachable) as lost:
-                log.info("Step %s of %s stops here: %s", self.step, lease.launch.id, lost)
-                raise Ignore from lost
-            except CancelAsked:
-                self.turn_to_undo(lease, "cancelled", Refused("CANCELLED"))
 
     def attempt(self, lease: Lease) -> Any:
         """Run the step once, and turn what the pool says into what happens next."""
@@ -183,7 +189,7 @@ class Door:
             return
         self.turn_to_undo(lease, "failed", error)
 
-    def turn_to_undo(self, lease: Lease, outcome: str, error: PoolError) -> None:
+    def turn_to_undo(self, lease: Lease, outcome: str, error: PoolError) -> NoReturn:
         lease.turn_to_undo(outcome, error.as_record())
         begin(self.app, self.runtime.ledger, lease.launch.id, names.UNDO)
         raise Ignore

@@ -88,7 +88,17 @@ class Dispatching:
         if held() and ledger.waiting(self.pool, 1):
             settings = self.duties.runtime.settings.pools[self.pool]
             caps = Caps(settings.in_flight, settings.cloning)
-            dispatch(ledger, self.pool, self.duties.inventory(self.pool), self.duties.begin, caps)
+            dispatch(ledger, self.pool, self.inventory(), self.duties.begin, caps)
+
+    def inventory(self) -> Inventory:
+        """The pool; where it cannot be asked, whoever waits for it is told why."""
+        try:
+            return self.duties.inventory(self.pool)
+        except PoolError as error:
+            ledger = self.duties.ledger
+            for launch in ledger.waiting(self.pool):
+                ledger.say_why(launch, f"waiting for the pool {self.pool}: {error.message}")
+            raise
 
 
 @dataclass

@@ -28,9 +28,7 @@ class Pools:
     def _open(self, pool: str) -> Reach:
         settings = self._settings.get(pool)
         if settings is None:
-            raise Refused(
-                "POOL_NOT_FOUND", [pool], f"The pools file names no pool {pool!r}."
-            )
+            raise Refused("POOL_NOT_FOUND", [pool], f"The pools file names no pool {pool!r}.")
         trust = Trust(settings.allow_http, settings.ca_file, settings.pins)
         session = Session(pool, settings.addresses, settings.username, settings.password, trust)
         records = Records(session)

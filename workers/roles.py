@@ -42,6 +42,7 @@ class Roles:
         self._roles = list(roles)
         self._beat = beat
         self._held: dict[str, bool] = {role.name: False for role in self._roles}
+        self._complaints: dict[str, str] = {}
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._keep, name="roles", daemon=True)]
@@ -105,9 +106,17 @@ class Roles:
         try:
             role.turn(lambda: self.held(role.name))
         except XenlaunchError as trouble:
-            log.warning("%s: %s", role.name, trouble)
+            self._complain(role.name, trouble.message)
             self._stopping.wait(1)
         except Exception:
             # A role must outlive a fault in one of its turns: nothing else would do its work.
             log.exception("The role %s failed unexpectedly", role.name)
             self._stopping.wait(1)
+        else:
+            self._complaints.pop(role.name, None)
+
+    def _complain(self, role: str, trouble: str) -> None:
+        """Once for each trouble, however long it lasts."""
+        if self._complaints.get(role) != trouble:
+            log.warning("%s: %s", role, trouble)
+            self._complaints[role] = trouble

@@ -72,7 +72,6 @@ class LaunchClient:
     def close(self) -> None:
         """Let go of all connections."""
         self._ledger.store.close()
-        self._ledger.store.redis.connection_pool.disconnect()
         if "celery_app" in self.__dict__:
             backend: Any = self.celery_app.backend
             backend.result_consumer.stop()

@@ -25,7 +25,7 @@ class Store:
 
     def __init__(self, url: str, *, prefix: str = PREFIX, connections: int = 200) -> None:
         self.prefix = prefix
-        pool = redis.BlockingConnectionPool.from_url(
+        self._pool = redis.BlockingConnectionPool.from_url(
             url,
             max_connections=connections,
             timeout=30,
@@ -37,7 +37,7 @@ class Store:
             retry=Retry(NoBackoff(), 1),
         )
         # redis-py types every answer as "now or awaitable"; here it is always now.
-        self.redis: Any = redis.Redis(connection_pool=cast("Any", pool))
+        self.redis: Any = redis.Redis(connection_pool=cast("Any", self._pool))
         self._scripts = {name: self.redis.register_script(text) for name, text in _scripts()}
 
     def key(self, *parts: str) -> str:
@@ -56,7 +56,7 @@ class Store:
             return list(pipe.execute())
 
     def close(self) -> None:
-        self.redis.close()
+        self._pool.disconnect()
 
 
 @contextmanager

@@ -90,22 +90,30 @@ def test_a_lost_answer_of_a_change_is_no_failure(stack: Stack, method: str) -> N
 
 
 def test_an_undo_that_meets_an_obstacle_goes_on_and_names_it(stack: Stack) -> None:
-    """One of two disks cannot be removed: the other is, and the VM stays to tell of the first."""
-    stack.pool.faults(
-        [
-            FAILING_START,
-            {"method": "VDI.destroy", "error": ["LICENCE_RESTRICTION", "disks"], "nth": 1},
-        ]
-    )
-    status = stack.launch(disks=[{"new": "1GiB"}])
+    stuck = {
+        "method": "VDI.destroy",
+        "object": "web-1 data 0",
+        "error": ["LICENCE_RESTRICTION", "x"],
+    }
+    stack.pool.faults([FAILING_START, stuck])
+    status = stack.launch(disks=[{"new": "1GiB"}, {"new": "2GiB"}])
 
-    vm = stack.vms()[next(iter(stack.vms()))]
-    left = {left.cls: left for left in status.leftovers}
+    left = next(row for row in stack.rows("VDI").values() if row["name_label"] == "web-1 data 0")
     assert status.state == "failed"
-    assert set(left) == {"VM", "VDI"}
-    assert left["VM"].uuid == vm["uuid"]
-    assert len(vm["VBDs"]) == 1
-    assert "by hand" in left["VDI"].advice
+    assert [(found.cls, found.uuid) for found in status.leftovers] == [("VDI", left["uuid"])]
+    assert "by hand" in status.leftovers[0].advice
+    assert stack.vms() == {}
+
+
+def test_a_vm_whose_own_disk_stays_is_left_to_tell_of_it(stack: Stack) -> None:
+    """A disk that came with a clone bears no mark: without its VM nobody would know whose it is."""
+    stuck = {"method": "VDI.destroy", "error": ["LICENCE_RESTRICTION", "x"]}
+    stack.pool.faults([FAILING_START, stuck])
+    status = stack.launch()
+
+    assert status.state == "failed"
+    assert {found.cls for found in status.leftovers} == {"VM", "VDI"}
+    assert [len(vm["VBDs"]) for vm in stack.vms().values()] == [1]
 
 
 @pytest.mark.parametrize("step", STEPS[1:-1])

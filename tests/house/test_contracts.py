@@ -14,7 +14,7 @@ CONTRACTS = configparser.ConfigParser()
 CONTRACTS.read(ROOT / ".importlinter")
 ROOMS = CONTRACTS["importlinter"]["root_packages"].split()
 
-NOT_ROOMS = {"tests", "bench", "docs", "compose"}
+NOT_ROOMS = {"tests", "bench", "docs", "compose", "tools"}
 """Top-level folders that may hold Python and that nothing imports."""
 
 PLANTED = [

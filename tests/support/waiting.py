@@ -9,7 +9,7 @@ LOOK_EVERY = 0.02
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], timeout: float, description: str) -> T:
+def wait_until(predicate: Callable[[], T | None], timeout: float, description: str) -> T:
     """Return the first true answer; fail with the description when there is none in time."""
     deadline = time.monotonic() + timeout
     while True:
