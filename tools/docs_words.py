@@ -52,8 +52,8 @@ CLASSES: Final = {
         "Unknown outcome: look before anything is sent",
         (
             "It may have happened. The step is begun again, finds its open intent, logs the "
-            "sender's session out, looks for the pool task and for the object, and sends only when there is "
-            "neither. After ten times in a row the launch is undone."
+            "sender's session out, looks for the pool task and for the object, and sends only "
+            "when there is neither. After ten times in a row the launch is undone."
         ),
     ),
     "Refused": (
