@@ -24,7 +24,7 @@ def case(name: str) -> ParameterSet:
     return pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", map(case, WITH_EXAMPLES))
+@pytest.mark.parametrize("name", [case(name) for name in WITH_EXAMPLES])
 def test_examples_are_true(name: str) -> None:
     module = import_module(name)
     ran = doctest.testmod(module, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
