@@ -149,3 +149,17 @@ def result(lease: Lease) -> LaunchResult:
     launch = lease.launch
     name = launch.request.name
     return LaunchResult(id=launch.id, name=name, pool=launch.pool, vm_uuid="u-vm", host="host-1")
+
+
+def heir(lives: Lives, lease: Lease) -> Lease:
+    """The same step, taken over by another worker, who knows what the ledger knows."""
+    lives.redis.hset(lives.key("launch", lease.launch.id), "lease_until", 0)
+    return lives.lease(lease.launch.id, lease.step)
+
+
+def open_call(lease: Lease, method: str, task: str = "", makes: str = "") -> str:
+    """The intent of somebody who died after it; its mark in the pool."""
+    lease.intend("key", call(method, makes=makes, since=1000.0))
+    if task:
+        lease.sent("key", task)
+    return f"tests/{lease.launch.id}/key/1"

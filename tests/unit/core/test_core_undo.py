@@ -1,0 +1,264 @@
+"""Undoing: what the launch made goes, in the right order, and nothing else is touched."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tasks import undo as undoing
+from tasks.undo import undo
+from tests.unit.core.lives import ERROR, FAILURE, Lives, call, made_vm
+from tests.unit.core.scripted_session import ScriptedSession, error, pool_of
+from xenlaunch import names, states
+from xenlaunch.errors import Busy, Parked
+from xenlaunch.lease import Lease, Made
+from xenlaunch.model import Leftover
+from xenlaunch.xapi.session import Login
+
+VM = "OpaqueRef:vm"
+ROOT, NEW, EXISTING = (f"OpaqueRef:vdi-{name}" for name in ("root", "new", "existing"))
+
+
+class World(ScriptedSession):
+    """A pool in which what is stopped stops and what is destroyed goes, unless it refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refuses: dict[str, list[str]] = {}
+
+    def send(
+        self, method: str, *params: Any, as_login: Login, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        super().send(method, *params, as_login=as_login, headers=headers)
+        ref = str(params[0])
+        refused = self.refuses.get(ref, [])
+        if method.startswith("Async."):
+            status = "failure" if refused else "success"
+            task = f"OpaqueRef:task-{len(self.calls)}"
+            self.add_task(task, self.marks[-1], status, error_info=refused)
+        elif refused:
+            raise error(*refused)
+        if not refused:
+            self.carry_out(method.removeprefix("Async."), *params)
+        return task if method.startswith("Async.") else ""
+
+    def carry_out(self, method: str, ref: str, *params: str) -> None:
+        cls, _, verb = method.partition(".")
+        if verb == "destroy":
+            del self.rows[cls][ref]
+        elif verb == "hard_shutdown":
+            self.rows["VM"][ref]["power_state"] = "Halted"
+        elif verb == "add_to_other_config":
+            key, value = params
+            self.rows["VM"][ref]["other_config"][key] = value
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def vm_row(mark: str | None, **fields: Any) -> dict[str, Any]:
+    other_config = {} if mark is None else {names.OTHER_CONFIG_MARK: mark}
+    row = {"uuid": "u-vm", "name_label": "web", "power_state": "Running", "is_a_snapshot": False}
+    return {**row, "other_config": other_config, **fields}
+
+
+def fill(world: World, lease: Lease) -> None:
+    """One running VM with a disk of its own, one that was made for it, one that existed, a CD."""
+    mark = f"tests/{lease.launch.id}/u-vm"
+    made = {names.OTHER_CONFIG_MARK: f"tests/{lease.launch.id}/vbd:0"}
+    world.rows = {
+        "VM": {VM: vm_row(mark)},
+        "VDI": {ref: {"uuid": ref.replace("OpaqueRef:", "u-")} for ref in (ROOT, NEW, EXISTING)},
+        "VBD": {
+            "1": {"VM": VM, "type": "Disk", "VDI": ROOT, "other_config": {}},
+            "2": {"VM": VM, "type": "Disk", "VDI": NEW, "other_config": made},
+            "3": {"VM": VM, "type": "Disk", "VDI": EXISTING, "other_config": made},
+            "4": {"VM": VM, "type": "CD", "VDI": "OpaqueRef:NULL", "other_config": {}},
+        },
+    }
+
+
+def undo_of(lives: Lives, world: World, **fields: Any) -> Lease:
+    """The undo of a launch that came as far as having all its disks."""
+    lease = lives.leased(names.VBDS, **fields)
+    made_vm(lease, VM)
+    lease.intend("vdi:0", call("Async.VDI.create"))
+    lease.came_out("vdi:0", NEW, [Made("VDI", NEW)])
+    fill(world, lease)
+    lease.turn_to_undo(states.FAILED, FAILURE)
+    return lives.lease(lease.launch.id, names.UNDO)
+
+
+def carry_out(world: World, lease: Lease) -> tuple[Leftover, ...]:
+    """Undo, with what it parks for over at once."""
+    for _ in range(20):
+        try:
+            return undo(lease.launch, pool_of(world, lease))
+        except Parked:
+            continue
+    raise AssertionError("the undo parks for ever")
+
+
+def test_all_that_was_made_goes_and_the_rest_stays(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    left = carry_out(world, lease)
+
+    assert left == ()
+    assert world.rows["VM"] == {}
+    assert list(world.rows["VDI"]) == [EXISTING]
+    assert lease.undone(left)
+
+
+def test_the_vm_is_stopped_first_and_its_row_goes_after_its_disks(
+    lives: Lives, world: World
+) -> None:
+    carry_out(world, undo_of(lives, world))
+    sent = [call[1:3] for call in world.calls if call[0] == "send"]
+
+    assert sent[:3] == [
+        ("Async.VM.hard_shutdown", VM),
+        ("Async.VDI.destroy", ROOT),
+        ("VM.destroy", VM),
+    ]
+    assert sent[3:] == [("Async.VDI.destroy", NEW)]
+
+
+def test_a_halted_vm_is_not_stopped(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    world.rows["VM"][VM]["power_state"] = "Halted"
+    carry_out(world, lease)
+
+    assert "Async.VM.hard_shutdown" not in world.sent()
+
+
+def test_it_goes_on_past_what_cannot_be_removed_and_names_it(lives: Lives, world: World) -> None:
+    """The VM's row stays with its disk: that bears no mark, so nothing else would tell of it."""
+    lease = undo_of(lives, world)
+    world.refuses[ROOT] = ["VDI_MISSING", "sr", ROOT]
+    left = carry_out(world, lease)
+
+    assert list(world.rows["VM"]) == [VM]
+    assert list(world.rows["VDI"]) == [ROOT, EXISTING]
+    assert {(one.cls, one.uuid) for one in left} == {("VM", "u-vm"), ("VDI", "u-vdi-root")}
+    assert all(one.advice.startswith(f"Remove this {one.cls} by hand: ") for one in left)
+
+
+def test_a_vm_that_does_not_stop_keeps_its_disks(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    world.refuses[VM] = ["VM_BAD_POWER_STATE", VM, "halted", "running"]
+    left = carry_out(world, lease)
+
+    assert ROOT in world.rows["VDI"]
+    assert NEW not in world.rows["VDI"]
+    assert [one.cls for one in left] == ["VM"]
+
+
+def test_what_is_gone_already_is_no_failure(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    del world.rows["VDI"][ROOT]
+    for ref in (ROOT, NEW):
+        world.refuses[ref] = ["HANDLE_INVALID", "VDI", ref]
+
+    assert carry_out(world, lease) == ()
+    assert world.rows["VM"] == {}
+
+
+def test_a_vm_that_is_gone_already_is_no_failure(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    world.rows |= {"VM": {}, "VBD": {}}
+
+    assert carry_out(world, lease) == ()
+    assert list(world.rows["VDI"]) == [ROOT, EXISTING]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"other_config": {names.OTHER_CONFIG_MARK: "tests/l-1/u-original"}},
+        {"other_config": {names.OTHER_CONFIG_MARK: "other/l-1/u-vm"}},
+        {"is_a_snapshot": True},
+    ],
+    ids=["a copy", "another deployment's", "a snapshot"],
+)
+def test_a_vm_that_only_looks_like_ours_is_not_touched(
+    lives: Lives, world: World, fields: dict[str, Any]
+) -> None:
+    lease = undo_of(lives, world)
+    world.rows["VM"][VM] |= fields
+    left = carry_out(world, lease)
+
+    assert left == ()
+    assert list(world.rows["VM"]) == [VM]
+    assert world.rows["VM"][VM]["power_state"] == "Running"
+    assert ROOT in world.rows["VDI"]
+
+
+def test_a_vm_that_nobody_wrote_down_is_found_by_its_working_name(
+    lives: Lives, world: World
+) -> None:
+    lease = lives.leased(names.CLONE)
+    lease.intend("clone", call("Async.VM.clone"))
+    name = names.working_name("tests", lease.launch.id, 1)
+    world.rows = {"VM": {VM: vm_row(None, name_label=name, power_state="Halted")}, "VBD": {}}
+    lease.turn_to_undo(states.FAILED, FAILURE)
+    lease = lives.lease(lease.launch.id, names.UNDO)
+    carry_out(world, lease)
+
+    assert world.rows["VM"] == {}
+    assert ("end", "login-1") in world.calls
+
+
+def test_what_is_to_be_kept_is_kept_and_named(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world, on_failure="keep")
+    left = [carry_out(world, lease) for _ in range(2)]
+
+    assert left[0] == left[1]
+    assert [(one.cls, one.uuid) for one in left[0]] == [("VM", "u-vm")]
+    assert world.sent() == ["VM.add_to_other_config"]
+    assert world.rows["VM"][VM]["other_config"][names.OTHER_CONFIG_KEPT] == lease.launch.id
+
+
+def test_a_cancelled_launch_keeps_nothing(lives: Lives, world: World) -> None:
+    lease = lives.leased(names.VBDS, on_failure="keep")
+    made_vm(lease, VM)
+    fill(world, lease)
+    lives.ledger.cancel(lease.launch.id, ERROR)
+    lease.turn_to_undo(states.CANCELLED, ERROR)
+    carry_out(world, lives.lease(lease.launch.id, names.UNDO))
+
+    assert world.rows["VM"] == {}
+
+
+def test_a_launch_that_has_changed_nothing_asks_nothing_of_the_pool(
+    lives: Lives, world: World
+) -> None:
+    lease = lives.leased()
+    lease.turn_to_undo(states.FAILED, FAILURE)
+    left = undo(lease.launch, pool_of(world, lives.lease(lease.launch.id, names.UNDO)))
+
+    assert (left, world.calls) == ((), [])
+
+
+def test_a_pool_that_is_busy_is_tried_again_for_a_while(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    world.refuses[ROOT] = ["VDI_IN_USE", ROOT, "destroy"]
+
+    with pytest.raises(Busy):
+        carry_out(world, lease)
+    assert NEW not in world.rows["VDI"]
+    lease.record.fields = {**lease.record.fields, "retries": str(undoing.PATIENCE)}
+    left = carry_out(world, lease)
+    assert {one.cls for one in left} == {"VM", "VDI"}
+
+
+def test_an_undo_that_is_taken_over_goes_on_where_it_was(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    with pytest.raises(Parked):
+        undo(lease.launch, pool_of(world, lease))
+    lives.redis.hset(lives.key("launch", lease.launch.id), "lease_until", 0)
+    carry_out(world, lives.lease(lease.launch.id, names.UNDO))
+
+    assert world.sent().count("Async.VM.hard_shutdown") == 1
+    assert world.rows["VM"] == {}
