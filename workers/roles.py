@@ -71,8 +71,9 @@ class Roles:
         return self._held[role] and not self._stopping.is_set()
 
     def _keep(self) -> None:
-        while not self._stopping.wait(KEEP_EVERY):
+        while not self._stopping.is_set():
             self._keep_once()
+            self._stopping.wait(KEEP_EVERY)
 
     def _keep_once(self) -> None:
         for role in self._roles:
@@ -110,8 +111,10 @@ class Roles:
             self._stopping.wait(1)
         except Exception:
             # A role must outlive a fault in one of its turns: nothing else would do its work.
-            log.exception("The role %s failed unexpectedly", role.name)
-            self._stopping.wait(1)
+            # What breaks while the process ends is only its connections being closed.
+            if not self._stopping.is_set():
+                log.exception("The role %s failed unexpectedly", role.name)
+                self._stopping.wait(1)
         else:
             self._complaints.pop(role.name, None)
 

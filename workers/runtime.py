@@ -74,5 +74,5 @@ class Runtime:
             log.warning("Leases were not renewed: %s", lost)
 
     def close(self) -> None:
+        """Log out of every pool. The ledger's connections end with the process."""
         self.pools.close()
-        self.ledger.store.close()

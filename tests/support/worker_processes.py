@@ -36,7 +36,9 @@ class WorkerProcess:
         env: Mapping[str, str],
     ) -> None:
         self.name = f"w{next(_numbers)}"
+        # Mingle asks other workers for what we do not use, and waits a second for their answers.
         worker = ["-m", "celery", "-A", "workers", "worker", "-P", "threads", "-l", "INFO"]
+        worker += ["--without-mingle", "--without-gossip"]
         self.child = Child(
             f"worker {self.name}",
             [sys.executable, *worker, "-c", str(concurrency), "-n", f"{self.name}@%h", *options],
