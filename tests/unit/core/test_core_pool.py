@@ -9,9 +9,9 @@ import pytest
 from tests.unit.core.lives import Lives, call, heir, open_call
 from tests.unit.core.scripted_session import ScriptedSession, error, pool_of
 from xenlaunch import names
-from xenlaunch.errors import Busy, LeaseLost, OutcomeUnknown
+from xenlaunch.errors import Busy, LeaseLost, OutcomeUnknown, Refused
 from xenlaunch.lease import DONE, FAILED, OPEN, Lease, Made
-from xenlaunch.xapi.pool import Pool
+from xenlaunch.xapi.pool import Finder, Pool
 
 VM = "OpaqueRef:vm"
 
@@ -175,7 +175,7 @@ def test_a_session_that_is_lost_again_and_again_is_busy(
     assert lease.calls["key"].state == FAILED
 
 
-@pytest.mark.parametrize("code", ["VDI_MISSING", "HOST_OFFLINE", "TOO_BUSY", "PBD_EXISTS"])
+@pytest.mark.parametrize("code", ["VDI_MISSING", "HOST_OFFLINE", "TOO_BUSY"])
 def test_a_call_that_was_refused_is_over(
     session: ScriptedSession, lease: Lease, pool: Pool, code: str
 ) -> None:
@@ -187,6 +187,25 @@ def test_a_call_that_was_refused_is_over(
     assert pool.do("key", "VBD.create", {}) == "OpaqueRef:vbd"
     assert session.marks[-1].endswith("/key/2")
     assert "end" not in session.verbs()
+
+
+def test_what_we_made_ourselves_is_adopted_where_it_is_there_already(
+    session: ScriptedSession, lease: Lease, pool: Pool
+) -> None:
+    session.answers["VBD.create"] = error("DEVICE_ALREADY_EXISTS", "1")
+
+    assert pool.do("key", "VBD.create", {}, find=lambda: "OpaqueRef:ours") == "OpaqueRef:ours"
+    assert lease.calls["key"].state == DONE
+
+
+@pytest.mark.parametrize("find", [None, lambda: None])
+def test_what_another_made_is_not_taken(
+    session: ScriptedSession, pool: Pool, find: Finder | None
+) -> None:
+    session.answers["VBD.create"] = error("DEVICE_ALREADY_EXISTS", "1")
+
+    with pytest.raises(Refused, match="device 1"):
+        pool.do("key", "VBD.create", {}, find=find)
 
 
 def test_a_call_whose_outcome_nobody_knows_stays_open(

@@ -200,3 +200,15 @@ def test_what_was_stopped_is_over(
 
     assert after.calls["key"].state == FAILED
     assert lease.facts() == set()
+
+
+def test_an_open_call_of_which_there_is_nothing_is_over_once_it_was_looked_for(
+    lives: Lives, session: ScriptedSession, lease: Lease
+) -> None:
+    open_call(lease, "VBD.create", makes="VBD")
+    after = heir(lives, lease)
+    for _ in range(2):
+        pool_of(session, after).quiesce()
+
+    assert after.calls["key"].state == FAILED
+    assert session.verbs() == ["end", "read task.get_all_records"]
