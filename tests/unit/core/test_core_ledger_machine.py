@@ -253,6 +253,13 @@ class Launches(RuleBasedStateMachine):
             assert self.lives.redis.zscore(key, record.id) is not None
 
     @invariant()
+    def a_lease_is_looked_at_when_it_runs_out(self) -> None:
+        for record in self.lives.ledger.records(self.launches):
+            if int(record.lease_until or 0):
+                due = self.lives.redis.zscore(self.lives.key("due"), record.id)
+                assert due == int(record.lease_until)
+
+    @invariant()
     def batches_count_right(self) -> None:
         for batch in self.batches:
             launches = self.lives.ledger.launches_of(batch)
