@@ -42,7 +42,7 @@ def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps
         step = _admit(ledger, record, verdict, need.memory, caps)
         if step == "full":
             break
-        if step == "stale":
+        if step in ("stale", "cloning"):
             continue
         hosts = reserve(hosts, verdict.host.ref, need.memory)
         begin(record.id, step)

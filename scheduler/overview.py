@@ -43,6 +43,8 @@ def overview(pool: str, sight: Sight) -> dict[str, Any]:
 
 def _seen(pool: str, sight: Sight) -> dict[str, Any]:
     inventory = sight.inventory(pool)
+    # The cache would go on looking healthy for a while: whether the pool answers, only it can say.
+    inventory.read("pool.get_all")
     records = inventory.records
     hosts = inventory.hosts(sight.ledger.in_flight(pool))
     master = records.get("host", next(iter(records.all("pool").values()))["master"]) or {}

@@ -7,6 +7,7 @@ from scheduler.inventory import Inventory
 from scheduler.overview import Sight
 from scheduler.placement import Need, why_not
 from tasks import lookup
+from tasks.clone import actions, cpu_changes
 from tasks.connect import pin
 from xenlaunch.errors import PoolError
 from xenlaunch.model import Launch, LaunchRequest, NewDisk
@@ -55,11 +56,13 @@ def calls(request: LaunchRequest, template: lookup.Row) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
     made = ["VM.clone", "VM.add_to_other_config"]
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
-    made += ["VM.provision"]
+    made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
     made += ["VM.set_memory_limits"] if request.memory else []
-    made += ["VM.set_VCPUs_max", "VM.set_VCPUs_at_startup"] if request.vcpus else []
+    made += [f"VM.set_{field}" for field in cpu_changes(request.vcpus, template)]
     made += ["VM.set_VCPUs_params"] if request.cpu_speed else []
+    for field, wanted in actions(request).items():
+        made += [f"VM.set_{field}"] if template[field] != wanted else []
     for disk in request.disks:
         made += ["VDI.create"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]

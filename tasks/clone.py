@@ -5,7 +5,7 @@ from tasks.cpu import vcpu_params
 from tasks.undo import remove_vm
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
-from xenlaunch.model import Launch
+from xenlaunch.model import Launch, LaunchRequest
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 3600
@@ -58,16 +58,20 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
 def own(pool: Pool, vm: str, record: lookup.Row) -> None:
     """Mark the VM as this launch's, and make it a VM."""
     mark = pool.mark(record["uuid"])
-    marked = record["other_config"].get(names.OTHER_CONFIG_MARK) == mark
     pool.do(
         "mark",
         *("VM.add_to_other_config", vm, names.OTHER_CONFIG_MARK, mark),
-        find=lambda: "" if marked else None,
+        find=lambda: "" if bears(pool, vm, mark) else None,
     )
     if "disks" in record["other_config"]:
         pool.do("disks", "VM.remove_from_other_config", vm, "disks")
     if record["is_a_template"]:
         pool.do("provision", "VM.provision", vm)
+
+
+def bears(pool: Pool, vm: str, mark: str) -> bool:
+    marks = pool.read("VM.get_other_config", vm)
+    return bool(marks.get(names.OTHER_CONFIG_MARK) == mark)
 
 
 def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
@@ -81,31 +85,43 @@ def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
         # One call, not four: each of four would be checked against the other three.
         pool.do("memory", "VM.set_memory_limits", vm, *([request.memory] * 4))
     cpus(launch, pool, vm, record)
-    for field, wanted in (
-        ("actions_after_crash", request.after_crash),
-        ("actions_after_shutdown", request.after_shutdown),
-    ):
+    for field, wanted in actions(request).items():
         if record[field] != wanted:
             pool.do(field, f"VM.set_{field}", vm, wanted)
     if lookup.is_pv(record):
         boot_paravirtualised(launch, pool, vm, record)
 
 
+def actions(request: LaunchRequest) -> dict[str, str]:
+    """What the VM is to do when its guest crashes or shuts down, by field of its record."""
+    return {
+        "actions_after_crash": request.after_crash,
+        "actions_after_shutdown": request.after_shutdown,
+    }
+
+
 def cpus(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
-    """XAPI wants 1 <= at start-up <= max after every call, so the order depends on the way."""
     request = launch.request
-    count = request.vcpus or int(record["VCPUs_at_startup"])
-    changes = {"VCPUs_max": int(record["VCPUs_max"])}
-    changes["VCPUs_at_startup"] = int(record["VCPUs_at_startup"])
-    order = list(changes) if count > changes["VCPUs_max"] else list(reversed(changes))
-    if request.vcpus is not None:
-        for field in order:
-            if changes[field] != count:
-                pool.do(field, f"VM.set_{field}", vm, count)
+    for field in cpu_changes(request.vcpus, record):
+        pool.do(field, f"VM.set_{field}", vm, request.vcpus)
     if request.cpu_speed is not None:
+        count = request.vcpus or int(record["VCPUs_at_startup"])
         speed = host_speed(launch, pool)
         params = vcpu_params(request.cpu_speed, speed, count, limited=request.limit_cpu_use)
         pool.do("VCPUs_params", "VM.set_VCPUs_params", vm, {**record["VCPUs_params"], **params})
+
+
+def cpu_changes(wanted: int | None, record: lookup.Row) -> list[str]:
+    """The fields to set for so many CPUs, in an order that XAPI accepts.
+
+    It wants 1 <= at start-up <= max after every call: growing, the maximum goes first.
+    """
+    if wanted is None:
+        return []
+    order = ["VCPUs_max", "VCPUs_at_startup"]
+    if wanted < int(record["VCPUs_max"]):
+        order.reverse()
+    return [field for field in order if int(record[field]) != wanted]
 
 
 def host_speed(launch: Launch, pool: Pool) -> int:

@@ -31,6 +31,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         pv=lookup.is_pv(row),
     )
     check_boot(request, chosen)
+    check_devices(request, chosen, pool, row)
     check_macs(request, pool)
     if request.host is not None:
         lookup.one("host", pool.records.all("host"), request.host)
@@ -48,6 +49,22 @@ def check_boot(request: LaunchRequest, template: Template) -> None:
             [template.name],
             f"The template {template.name!r} boots as HVM, where pv_args have no meaning.",
         )
+
+
+def check_devices(
+    request: LaunchRequest, template: Template, pool: lookup.Reader, row: lookup.Row
+) -> None:
+    """A device that is asked for must not be one that the template has given away."""
+    drives = (pool.records.get("vbd", vbd) for vbd in row["VBDs"])
+    taken = {str(drive["userdevice"]) for drive in drives if drive}
+    for disk in request.disks:
+        if str(disk.device) in taken:
+            raise Refused(
+                "DEVICE_TAKEN",
+                [str(disk.device)],
+                f"The template {template.name!r} has a disk at device {disk.device} already: "
+                "choose another device, or leave it out.",
+            )
 
 
 def check_macs(request: LaunchRequest, pool: lookup.Reader) -> None:

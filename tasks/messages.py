@@ -27,11 +27,13 @@ def begin(app: Celery, ledger: Ledger, launch: str, step: str) -> None:
     """Enqueue the chain of the steps that remain from this one on, or the undo."""
     try:
         record = ledger.record(launch)
+        # One root for all that a launch ever sends, however often it has parked.
+        root = names.task_id(launch, names.CONNECT)
         if step == names.UNDO:
-            link(app, record, names.UNDO).apply_async(retry=False)
+            link(app, record, names.UNDO).apply_async(retry=False, root_id=root)
         else:
             links = [link(app, record, name) for name in remaining(step)]
-            chain(*links, app=app).apply_async(retry=False)
+            chain(*links, app=app).apply_async(retry=False, root_id=root)
     except UNSENT as lost:
         log.warning("Could not send %s of %s, it stays due: %s", step, launch, lost)
 

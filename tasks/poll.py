@@ -88,7 +88,7 @@ def finish(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:
         pool.do(
             "finished",
             *("VM.add_to_other_config", launch.vm, key, launch.id),
-            find=lambda: None,
+            find=lambda: "" if key in pool.read("VM.get_other_config", launch.vm) else None,
         )
     pool.do("name", "VM.set_name_label", launch.vm, launch.request.name)
 

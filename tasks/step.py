@@ -22,7 +22,6 @@ from xenlaunch.errors import (
     Busy,
     CancelAsked,
     LeaseLost,
-    LostRace,
     OutcomeUnknown,
     Parked,
     Place,
@@ -119,7 +118,7 @@ class Door:
             return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
         except Place as elsewhere:
             self.another_host(lease, elsewhere)
-        except (Busy, LostRace, OutcomeUnknown) as wait:
+        except (Busy, OutcomeUnknown) as wait:
             self.again(lease, wait)
         except PoolError as refused:
             self.give_up(lease, refused)
@@ -177,9 +176,8 @@ class Door:
         if host is None or self.step in (names.POLL, names.UNDO):
             self.again(lease, elsewhere)
             return
-        reason = f"{host.name}: {elsewhere.message}"
         back_to = self.step if self.step in (names.CONNECT, names.CLONE) else names.NETWORK
-        lease.another_host(back_to, host.uuid, reason)
+        lease.another_host(back_to, host.uuid, elsewhere.message.rstrip("."))
         self.show_waiting("another host")
 
     def give_up(self, lease: Lease, error: PoolError) -> None:

@@ -8,10 +8,11 @@ the launch's working names. It goes on past what it cannot remove, and names it.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tasks.vbds import came_with_clone, drives
 from xenlaunch import names
 from xenlaunch.errors import Busy, PoolError, Refused
 from xenlaunch.model import Launch, Leftover
-from xenlaunch.xapi.pool import NULL, Pool
+from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600
 PATIENCE = 6
@@ -104,15 +105,8 @@ def stop(pool: Pool, vm: str) -> None:
 
 
 def own_disks(pool: Pool, vm: str) -> list[str]:
-    """The disks that came with the clone: a VBD that we made for another disk bears our mark."""
-    rows = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"').values()
-    return [
-        row["VDI"]
-        for row in rows
-        if row["type"] == "Disk"
-        and row["VDI"] != NULL
-        and names.OTHER_CONFIG_MARK not in row["other_config"]
-    ]
+    """The disks that came with the clone."""
+    return [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row)]
 
 
 def remove_record(pool: Pool, vm: str) -> None:

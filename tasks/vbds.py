@@ -18,8 +18,7 @@ def vbds(launch: Launch, pool: Pool) -> Launch:
     """Give the VM one VBD for each disk that was asked for."""
     present = drives(pool, launch.vm)
     for row in present.values():
-        # A disk's VBD that we did not make came with the clone, and so did its disk.
-        if row["type"] == "Disk" and row["VDI"] != NULL and not is_marked(row):
+        if came_with_clone(row):
             pool.know("VDI", row["VDI"])
     taken = {int(row["userdevice"]) for row in present.values() if not is_marked(row)}
     devices = assign_devices(launch.request.disks, taken)
@@ -32,6 +31,12 @@ def drives(pool: Pool, vm: str) -> dict[str, Any]:
     """The VBDs of a VM, by ref."""
     rows: dict[str, Any] = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"')
     return rows
+
+
+def came_with_clone(row: Mapping[str, Any]) -> bool:
+    """XAPI writes ``owner`` on the VBD of each disk that it clones; a VBD of ours has our mark."""
+    is_disk = row["type"] == "Disk" and row["VDI"] != NULL
+    return is_disk and "owner" in row["other_config"] and not is_marked(row)
 
 
 def is_marked(row: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@
 """
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery, bootsteps, signals
@@ -17,6 +18,7 @@ from workers.roles import Role, Roles
 from workers.runtime import Runtime
 from workers.watcher import AddressWatcher, TaskWatcher
 from xenlaunch import names
+from xenlaunch.errors import StoreUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,11 @@ class Duty(bootsteps.StartStopStep):
         super().__init__(parent)
 
     def start(self, parent: Any) -> None:
-        runtime.register()
+        # A Redis that is away now is waited for; one that is another deployment's is not.
+        with suppress(StoreUnreachable):
+            guards.or_exit(runtime.register)
         queues = set(parent.app.amqp.queues.consume_from)
-        self.roles = Roles(runtime.ledger, runtime.worker, roles_for(queues), runtime.renew)
+        self.roles = Roles(runtime.ledger, runtime.worker, roles_for(queues), runtime.beat)
         self.roles.start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002  bootsteps' own shape

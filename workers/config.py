@@ -62,6 +62,5 @@ def celery_config(redis_url: str, pools: tuple[str, ...]) -> dict[str, Any]:
         "worker_consumer": "workers.consumer:SafeConsumer",
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        "worker_pool": "threads",
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }

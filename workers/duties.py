@@ -13,7 +13,7 @@ from scheduler.inventory import Inventory
 from scheduler.recover import Recovery
 from tasks import messages
 from workers.runtime import Runtime
-from xenlaunch.errors import PoolError
+from xenlaunch.errors import PoolError, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
 
@@ -109,13 +109,32 @@ class Recovering:
     pause: Callable[[float], object] = field(default=time.sleep)
     name: str = "recover"
     _tidied: float = 0.0
+    _server: str = ""
+    _quiet_until: float = 0.0
 
     def let_go(self) -> None:
         """Nothing is remembered."""
 
     def turn(self, held: Callable[[], bool]) -> None:  # noqa: ARG002  a pass is short
+        if self._redis_was_away():
+            self.pause(RECOVER_EVERY)
+            return
         if not self.duties.recovery.sweep():
             self.pause(RECOVER_EVERY)
         if time.monotonic() - self._tidied > TIDY_EVERY:
             self._tidied = time.monotonic()
             self.duties.ledger.forget_expired()
+
+    def _redis_was_away(self) -> bool:
+        """While it was, nobody could renew a lease: those who live get one period to do so."""
+        ledger = self.duties.ledger
+        try:
+            server = ledger.server_run()
+        except StoreUnreachable:
+            self._server = "away"
+            raise
+        if server != self._server:
+            if self._server:
+                self._quiet_until = time.monotonic() + ledger.times.lease / 1000
+            self._server = server
+        return time.monotonic() < self._quiet_until

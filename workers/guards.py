@@ -5,7 +5,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from celery import signals
 
-from xenlaunch.errors import XenlaunchError
+from xenlaunch.errors import BadSettings
 
 T = TypeVar("T")
 
@@ -13,10 +13,10 @@ POOLS_ALLOWED: Final = ("threads", "solo")
 
 
 def or_exit(make: Callable[[], T]) -> T:
-    """What is made, or the end of this process with the reason why not."""
+    """What is made, or the end of this process with what is wrong with its settings."""
     try:
         return make()
-    except XenlaunchError as wrong:
+    except BadSettings as wrong:
         refuse(wrong.message)
 
 

@@ -72,7 +72,7 @@ class LocalStack:
         self.folder = folder
         self.say = say
         self.pools_file = folder / "pools.toml"
-        self.redis = EmbeddedServer(folder / "redis", appendfsync="everysec")
+        self.redis = EmbeddedServer(folder / "redis")
         self.simulator = self._simulator(time_scale)
         self.workers = [self._worker(f"w{number}") for number in range(1, workers + 1)]
         self.flower_password = secrets.token_urlsafe(12)
@@ -91,42 +91,50 @@ class LocalStack:
         self.redis.start()
         self.simulator.wait_until_ready()
         self.pools_file.write_text(POOLS_FILE.format(pool=POOL, address=self.pool_url))
-        children = [*self.workers, *([self.flower] if self.flower else [])]
-        for child in children:
+        for child in self._users():
             child.env |= self.env
             child.spawn()
-        for child in children:
+        for child in self._users():
             child.wait_until_ready(timeout=60)
         self._await_registration()
 
     def stop(self) -> None:
         """Stop all that runs, the ones that use others first, in bounded time."""
-        users = [*self.workers, *([self.flower] if self.flower else [])]
+        users = self._users()
         with ThreadPoolExecutor(len(users)) as together:
             list(together.map(lambda child: child.stop(GRACE), users))
         self.simulator.stop(GRACE)
         self.redis.stop(GRACE)
 
     def look_after(self) -> None:
-        """Restart the workers that have ended; raise where something else has."""
-        for child in (self.simulator, *([self.flower] if self.flower else [])):
-            if not child.running:
-                raise child.failure(f"ended with exit code {child.returncode}")
+        """Start again what has ended; raise where that cannot be: the pool is in memory."""
+        if not self.simulator.running:
+            raise self.simulator.failure(f"ended with exit code {self.simulator.returncode}")
         if not self.redis.running:
-            raise ChildFailed("the embedded server has ended: see its server.log")
-        for worker in self.workers:
-            if not worker.running:
-                self._restart(worker)
+            self._count_restart("the embedded server", ChildFailed("the embedded server has ended"))
+            self.redis.kill()
+            self.redis.start()
+        for child in self._users():
+            if not child.running:
+                self._restart(child)
 
-    def _restart(self, worker: Child) -> None:
+    def _restart(self, child: Child) -> None:
+        failure = child.failure(f"ended {RESTARTS} times within a minute")
+        self._count_restart(child.name, failure, f" with exit code {child.returncode}")
+        child.kill()
+        child.spawn()
+
+    def _count_restart(self, name: str, failure: ChildFailed, how: str = "") -> None:
         now = time.monotonic()
-        recent = [then for then in self._restarts.get(worker.name, []) if now - then < 60]
+        recent = [then for then in self._restarts.get(name, []) if now - then < 60]
         if len(recent) >= RESTARTS:
-            raise worker.failure(f"ended {RESTARTS} times within a minute")
-        self._restarts[worker.name] = [*recent, now]
-        self.say(f"{worker.name} ended with exit code {worker.returncode}: it is started again")
-        worker.kill()
-        worker.spawn()
+            raise failure
+        self._restarts[name] = [*recent, now]
+        self.say(f"{name} ended{how}: it is started again")
+
+    def _users(self) -> list[Child]:
+        """The children that use the server and the pool."""
+        return [*self.workers, *([self.flower] if self.flower else [])]
 
     # Addresses
 

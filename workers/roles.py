@@ -76,9 +76,9 @@ class Roles:
             self._stopping.wait(KEEP_EVERY)
 
     def _keep_once(self) -> None:
+        self._beat()
         for role in self._roles:
             self._set(role.name, self._take(role.name))
-        self._beat()
 
     def _take(self, role: str) -> bool:
         try:

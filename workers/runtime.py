@@ -23,6 +23,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self._leases: dict[str, str] = {}
+        self._registered = False
         self._lock = threading.Lock()
 
     @cached_property
@@ -49,8 +50,11 @@ class Runtime:
         return self.pools.reach(pool)
 
     def register(self) -> None:
-        """Say in the ledger whose launches these are."""
-        self.ledger.register(self.deployment, secrets.token_hex(8), sorted(self.settings.pools))
+        """Say in the ledger whose launches these are, once it can be reached."""
+        if not self._registered:
+            pools = sorted(self.settings.pools)
+            self.ledger.register(self.deployment, secrets.token_hex(8), pools)
+            self._registered = True
 
     # Leases
 
@@ -63,11 +67,12 @@ class Runtime:
             if self._leases.get(lease.launch.id) == lease.fence:
                 del self._leases[lease.launch.id]
 
-    def renew(self) -> None:
+    def beat(self) -> None:
         """Prolong the leases that are held. A step finds out by itself that it has lost its own."""
         with self._lock:
             held = dict(self._leases)
         try:
+            self.register()
             for launch in self.ledger.renew(held):
                 log.info("The lease on %s is gone", launch)
         except StoreUnreachable as lost:

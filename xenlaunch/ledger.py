@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xenlaunch import states
-from xenlaunch.errors import TokenReused, UnknownLaunch
+from xenlaunch.errors import BadSettings, TokenReused, UnknownLaunch
 from xenlaunch.model import LaunchRequest, LaunchStatus
 from xenlaunch.record import Record, status_of
 from xenlaunch.store import Store, reachable
@@ -43,7 +43,7 @@ def launch_id(deployment: str, token: str) -> str:
     """The id of the launch that this deployment makes of this token: always the same.
 
     >>> launch_id("lab-east", "order-4711")
-    'l-xwlyzr3rnjtgm2bn'
+    'l-w5clsuc4chs3pmjo'
     """
     return "l-" + _short_hash(deployment, token)
 
@@ -67,11 +67,21 @@ class Ledger:
     # Deployment
 
     def register(self, name: str, generation: str, pools: Sequence[str]) -> Deployment:
-        """Say whose launches this Redis keeps. The generation of the first to say so stays."""
+        """Say whose launches this Redis keeps. The generation of the first to say so stays.
+
+        Raises `BadSettings` where it keeps another deployment's.
+        """
         key = self.store.key("deployment")
         with reachable():
+            self.store.redis.hsetnx(key, "name", name)
             self.store.redis.hsetnx(key, "generation", generation)
-            self.store.redis.hset(key, mapping={"name": name, "pools": json.dumps(list(pools))})
+            owner = self.store.redis.hget(key, "name")
+            if owner != name:
+                raise BadSettings(
+                    f"This Redis keeps the launches of deployment {owner!r}, and the pools file "
+                    f"says {name!r}: give each deployment a Redis of its own."
+                )
+            self.store.redis.hset(key, "pools", json.dumps(list(pools)))
         found = self.deployment()
         assert found is not None  # noqa: S101  it was written just now
         return found
@@ -198,7 +208,9 @@ class Ledger:
     def admit(
         self, launch: str, host: str, reservation: dict[str, Any], caps: tuple[int, int]
     ) -> str:
-        """Give a waiting launch its host and slot: the step to begin, or ``full`` or ``stale``.
+        """Give a waiting launch its host and slot: the step to begin, or why not.
+
+        ``full``: too many are in flight; ``cloning``: too many clone; ``stale``: it waits no more.
 
         ``caps``: how many launches may be in flight on the pool, and how many of them cloning.
         """
@@ -281,6 +293,11 @@ class Ledger:
                 self.store.redis.zremrangebyscore(self.store.key("state", state), 0, oldest)
 
     # Roles
+
+    def server_run(self) -> str:
+        """Which run of the Redis server this is: another one after each restart."""
+        with reachable():
+            return str(self.store.redis.info("server")["run_id"])
 
     def take_role(self, role: str, holder: str, lease_ms: int) -> bool:
         return bool(self.store.run("role", role, holder, lease_ms))

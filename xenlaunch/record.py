@@ -53,8 +53,19 @@ class Record:
 
     @property
     def error(self) -> LaunchError | None:
+        """Why the launch ended without a VM, and what it had to leave behind."""
         found = self.fields.get("error")
-        return LaunchError.model_validate_json(found) if found else None
+        if not found:
+            return None
+        error = LaunchError.model_validate_json(found)
+        left = ", ".join(f"{thing.cls} {thing.uuid}" for thing in self.leftovers)
+        return error.but(message=f"{error.message} Left behind: {left}.") if left else error
+
+    @property
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """What an undo could not remove."""
+        found = json.loads(self.fields.get("leftovers", "[]"))
+        return tuple(Leftover.model_validate(thing) for thing in found)
 
     @property
     def result(self) -> LaunchResult:
@@ -115,9 +126,7 @@ def status_of(record: Record) -> LaunchStatus:
         ended=_time(record.fields["ended"]) if record.ended else None,
         doing=_doing(record, shown),
         macs=tuple(learnt.get("macs", ())),
-        leftovers=tuple(
-            Leftover.model_validate(left) for left in json.loads(record.leftovers or "[]")
-        ),
+        leftovers=record.leftovers,
         seconds=record.seconds,
     )
 

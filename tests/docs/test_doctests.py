@@ -4,7 +4,6 @@ import doctest
 from importlib import import_module
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from tests.support.paths import ROOT
 
@@ -15,16 +14,9 @@ WITH_EXAMPLES = [
     for path in sorted((ROOT / room).rglob("*.py"))
     if ">>>" in path.read_text()
 ]
-FALSE_YET = {"xenlaunch.ledger": "the id in launch_id's example is not the one that it makes"}
 
 
-def case(name: str) -> ParameterSet:
-    reason = FALSE_YET.get(name)
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", [case(name) for name in WITH_EXAMPLES])
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_are_true(name: str) -> None:
     module = import_module(name)
     ran = doctest.testmod(module, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)

@@ -21,7 +21,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xenlaunch import names
-from xenlaunch.errors import Busy, OutcomeUnknown, Parked, PoolError, Refused, SessionLost
+from xenlaunch.errors import (
+    Busy,
+    LostRace,
+    OutcomeUnknown,
+    Parked,
+    PoolError,
+    Refused,
+    SessionLost,
+)
 from xenlaunch.lease import DONE, OPEN, Call, Lease, Made
 from xenlaunch.xapi.pending import Outcome, find_marked, mark_headers, mark_of, settle
 from xenlaunch.xapi.records import Records
@@ -113,7 +121,10 @@ class Pool:
             return call.value
         value = self._look(key, call, method, find) if call and call.state == OPEN else None
         if value is None:
-            value = str(self._send(key, method, params, makes) or "")
+            try:
+                value = str(self._send(key, method, params, makes) or "")
+            except LostRace as lost:
+                value = self._adopt(lost, find)
         return self._came_out(key, value)
 
     def run(
@@ -180,6 +191,13 @@ class Pool:
         raise Busy(
             "SESSION_LOST", [], f"The pool {self.name} keeps losing our session.", call=method
         )
+
+    def _adopt(self, lost: LostRace, find: Finder | None) -> str:
+        """Somebody was first. If it was us, all is well; what is another's is not taken."""
+        found = find() if find else None
+        if found is None:
+            raise Refused(lost.code, lost.params, lost.message, call=lost.call) from lost
+        return found
 
     def _call_mark(self, key: str, attempt: int) -> str:
         return self.mark(f"{key}/{attempt}")

@@ -106,6 +106,17 @@ def test_it_stops_at_the_cap_of_those_who_clone(lives: Lives, run: Run) -> None:
     assert len(run(Shelf(make_room("host-1", 16)), Caps(cloning=1))) == 1
 
 
+def test_who_has_cloned_goes_past_those_who_wait_to_clone(lives: Lives, run: Run) -> None:
+    lease = lives.leased(names.NETWORK, priority=9)
+    lease.another_host(names.NETWORK, "u-h1", "is full")
+    lives.running()
+    lives.joined(priority=0)
+
+    assert run(Shelf(make_room("h1", 16), make_room("host-2", 16)), Caps(cloning=1)) == [
+        (lease.launch.id, names.NETWORK)
+    ]
+
+
 def test_room_that_was_given_away_is_not_given_again(lives: Lives, run: Run) -> None:
     for _ in range(5):
         lives.joined(memory=4 * GIB)

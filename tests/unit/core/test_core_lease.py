@@ -6,18 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tests.support.waiting import wait_until
-from tests.unit.core.lives import ERROR, FAILURE, Lives, call, made_vm, result
+from tests.unit.core.lives import ERROR, FAILURE, Lives, call, heir, made_vm, result
 from xenlaunch import names, states
 from xenlaunch.errors import CancelAsked, LeaseLost
 from xenlaunch.lease import DONE, Lease, Made, Unclaimed
 
 Write = Callable[[Lease], object]
-
-
-def steal(lives: Lives, lease: Lease) -> None:
-    """Let the lease run out, and another worker take the step over."""
-    lives.redis.hset(lives.key("launch", lease.launch.id), "lease_until", 0)
-    lives.lease(lease.launch.id, lease.step)
 
 
 def test_a_claim_of_what_is_not_there_is_gone(lives: Lives) -> None:
@@ -61,12 +55,11 @@ def test_a_claim_hands_over_all_that_is_known(lives: Lives) -> None:
     lease = lives.leased(names.CLONE)
     made_vm(lease)
     lives.ledger.note(lease.launch.id, "OpaqueRef:task", "ended")
-    steal(lives, lease)
-    heir = lives.lease(lease.launch.id, names.CLONE, lives.ledger.record(lease.launch.id).lease)
+    after = heir(lives, lease)
 
-    assert heir.calls == {"clone": replace(call(), state=DONE, value="OpaqueRef:vm")}
-    assert heir.made == {Made("VM", "OpaqueRef:vm")}
-    assert heir.notes == {"OpaqueRef:task": "ended"}
+    assert after.calls == {"clone": replace(call(), state=DONE, value="OpaqueRef:vm")}
+    assert after.made == {Made("VM", "OpaqueRef:vm")}
+    assert after.notes == {"OpaqueRef:task": "ended"}
 
 
 def test_a_lease_that_has_run_out_is_taken_over(lives: Lives) -> None:
@@ -118,7 +111,7 @@ WRITES = ENDS | {
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_lost_lease_writes_nothing(lives: Lives, write: Write) -> None:
     lease = lives.leased()
-    steal(lives, lease)
+    heir(lives, lease)
     before = lives.ledger.record(lease.launch.id).fields
 
     with pytest.raises(LeaseLost):
@@ -184,6 +177,19 @@ def test_a_fact_that_came_late_is_undone_too(lives: Lives) -> None:
     assert before is False
     assert lease.made == {Made("VM", "OpaqueRef:vm")}
     assert lease.undone(()) is True
+
+
+def test_a_former_owner_says_nothing_of_a_later_attempt(lives: Lives) -> None:
+    """What it has made counts all the same."""
+    late = lives.leased(names.CLONE)
+    late.intend("clone", call())
+    after = heir(lives, late)
+    after.intend("clone", call(attempt=2))
+    late.came_out("clone", "OpaqueRef:vm", [Made("VM", "OpaqueRef:vm")])
+    last = heir(lives, after)
+
+    assert last.calls == {"clone": call(attempt=2)}
+    assert last.made == {Made("VM", "OpaqueRef:vm")}
 
 
 def test_what_a_step_has_learnt_is_there_for_the_next(lives: Lives) -> None:

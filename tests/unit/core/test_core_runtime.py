@@ -39,7 +39,7 @@ def test_a_lease_that_is_held_is_kept_alive(lives: Lives, runtime: Runtime) -> N
     lease = lives.leased()
     runtime.hold(lease)
     run_out(lives, lease.launch.id)
-    runtime.renew()
+    runtime.beat()
 
     assert lives.claim(lease.launch.id) == Unclaimed("taken")
 
@@ -49,7 +49,7 @@ def test_a_lease_that_was_dropped_is_not(lives: Lives, runtime: Runtime) -> None
     runtime.hold(lease)
     runtime.drop(lease)
     run_out(lives, lease.launch.id)
-    runtime.renew()
+    runtime.beat()
 
     assert not isinstance(lives.claim(lease.launch.id), Unclaimed)
 
@@ -63,7 +63,7 @@ def test_dropping_an_old_lease_leaves_the_new_one(lives: Lives, runtime: Runtime
     runtime.hold(new)
     runtime.drop(old)
     run_out(lives, old.launch.id)
-    runtime.renew()
+    runtime.beat()
 
     assert lives.claim(old.launch.id) == Unclaimed("taken")
 
@@ -75,7 +75,7 @@ def test_a_process_outlives_that_redis_is_away(
         raise StoreUnreachable
 
     monkeypatch.setattr(lives.ledger, "renew", unreachable)
-    runtime.renew()
+    runtime.beat()
 
 
 def test_a_worker_says_whose_launches_these_are(runtime: Runtime, lives: Lives) -> None:

@@ -161,7 +161,7 @@ def test_only_so_many_clone(lives: Lives) -> None:
         lease.advance(lease.launch, following)
     after = lives.admit(second, (9, 1))
 
-    assert (before, after) == ("full", names.CONNECT)
+    assert (before, after) == ("cloning", names.CONNECT)
 
 
 def test_who_has_cloned_already_takes_no_cloning_slot(lives: Lives) -> None:

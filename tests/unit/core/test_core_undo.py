@@ -72,7 +72,7 @@ def fill(world: World, lease: Lease) -> None:
         "VM": {VM: vm_row(mark)},
         "VDI": {ref: {"uuid": ref.replace("OpaqueRef:", "u-")} for ref in (ROOT, NEW, EXISTING)},
         "VBD": {
-            "1": {"VM": VM, "type": "Disk", "VDI": ROOT, "other_config": {}},
+            "1": {"VM": VM, "type": "Disk", "VDI": ROOT, "other_config": {"owner": ""}},
             "2": {"VM": VM, "type": "Disk", "VDI": NEW, "other_config": made},
             "3": {"VM": VM, "type": "Disk", "VDI": EXISTING, "other_config": made},
             "4": {"VM": VM, "type": "CD", "VDI": "OpaqueRef:NULL", "other_config": {}},
