@@ -46,6 +46,9 @@ class TaskWatcher:
 
     def turn(self, held: Callable[[], bool]) -> None:
         try:
+            # A watcher that is new, or was cut off, cannot know what has gone meanwhile.
+            if not self._token or time.monotonic() - self._synced > RESYNC_SECONDS:
+                self._resync()
             batch = self._reach().session.long_poll(["task"], self._token, POLL_SECONDS)
         except Exception:
             # The next poll begins from nothing: it tells of every task that there is.
@@ -55,8 +58,6 @@ class TaskWatcher:
             if event["operation"] != "del" and held():
                 self._heed(event["ref"], event["snapshot"])
         self._token = batch["token"]
-        if time.monotonic() - self._synced > RESYNC_SECONDS:
-            self._resync()
 
     def _heed(self, ref: str, record: Mapping[str, Any]) -> None:
         launch = self._launch_of(record)

@@ -48,9 +48,10 @@ class Watch:
 
 @pytest.fixture
 def watch(lives: Lives, monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """One that does not resync by itself for the length of a test."""
+    """One that has begun, and does not resync by itself for the length of a test."""
     made = Watch(lives)
     monkeypatch.setattr(watcher, "RESYNC_SECONDS", 1e12)
+    made.hear()
     return made
 
 
@@ -130,7 +131,6 @@ def test_a_watcher_that_has_lost_its_role_notes_nothing(watch: Watch, parked: st
 
 def test_it_follows_on_from_where_it_was(watch: Watch) -> None:
     watch.hear()
-    watch.hear()
     watch.watcher.let_go()
     watch.hear()
 
@@ -144,7 +144,7 @@ def test_after_a_broken_line_it_begins_from_nothing(watch: Watch) -> None:
     with pytest.raises(Busy):
         watch.watcher.turn(lambda: True)
     watch.hear()
-    assert watch.tokens() == ["", "t1", ""]
+    assert watch.tokens() == ["", "t1", "t2", ""]
 
 
 @pytest.mark.parametrize(
@@ -234,3 +234,12 @@ def test_news_of_guests_is_heard_at_once(lives: Lives) -> None:
         heard.append(watching._news.is_set())
 
     assert heard == [False, True]
+
+
+def test_a_task_that_went_while_it_was_cut_off_is_found_at_once(watch: Watch, parked: str) -> None:
+    watch.session.answers["event.from"].append(error("POOL_UNREACHABLE", "lab", "a", "down"))
+    with pytest.raises(Busy):
+        watch.watcher.turn(lambda: True)
+    watch.hear()
+
+    assert watch.begun == [(parked, names.CLONE)]
