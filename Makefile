@@ -65,9 +65,8 @@ storm: .venv-dev/installed ## the long test: everything is killed again and agai
 	@STORM=1 FULL=$(FULL) $(DEV) -m pytest tests/storm $(PYTEST_ARGS)
 
 .PHONY: conformance
-conformance: .reference .venv-dev/installed ## hold the simulator against recorded pools: REFERENCE=path
-	@test -d tests/conformance || { echo "there is no conformance test yet" >&2; exit 1; }
-	@REFERENCE="$(abspath $(REFERENCE))" FULL=$(FULL) $(DEV) -m pytest tests/conformance $(PYTEST_ARGS)
+conformance: .reference .venv-dev/installed ## hold simulator and client against XAPI's datamodel: REFERENCE=path
+	@XENLAUNCH_REFERENCE="$(abspath $(REFERENCE))" $(DEV) -m pytest tests/contract $(PYTEST_ARGS)
 
 .PHONY: .reference
 .reference:

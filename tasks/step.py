@@ -7,6 +7,7 @@ parks) ends in ``Ignore``, so that no link of the chain is published that the le
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
@@ -73,6 +74,7 @@ class Door:
     task: "Task[Any, Any]"
     step: str
     jitter: Callable[[], float] = field(default=random.random)
+    clock: Callable[[], float] = field(default=time.time)
 
     def enter(self, launch: str) -> Any:
         """Carry out the step if it is this launch's turn for it."""
@@ -159,9 +161,8 @@ class Door:
     def again(self, lease: Lease, wait: PoolError) -> None:
         """The same step, a little later each time."""
         retries = int(lease.record.retries or 0)
-        pool = Pool(self.runtime.reach(lease.launch.pool), lease)
         worn_out = isinstance(wait, OutcomeUnknown) and retries >= UNKNOWN_TRIES
-        if self.step != names.UNDO and (worn_out or pool.waited() > PATIENCE):
+        if self.step != names.UNDO and (worn_out or lease.waited(self.clock()) > PATIENCE):
             self.give_up(lease, wait)
             return
         delay = min(FIRST_DELAY * 2**retries, LONGEST_DELAY) * (0.5 + self.jitter())

@@ -67,6 +67,10 @@ class Lease:
         self.notes = held.notes
         self.made = held.made
 
+    def waited(self, now: float) -> float:
+        """For how many seconds this step has been going on, its parking included."""
+        return max(0.0, now - int(self.record.step_since or 0) / 1000)
+
     # Calls
 
     def intend(self, key: str, call: Call) -> None:

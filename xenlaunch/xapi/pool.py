@@ -88,7 +88,7 @@ class Pool:
 
     def waited(self) -> float:
         """For how many seconds this step has been going on, its parking included."""
-        return max(0.0, self._clock() - int(self._lease.record.step_since or 0) / 1000)
+        return self._lease.waited(self._clock())
 
     @property
     def outcome(self) -> str:
