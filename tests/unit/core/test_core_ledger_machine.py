@@ -305,6 +305,7 @@ def own_store(redis_url: str) -> Iterator[str]:
         client.connection_pool.disconnect()
 
 
+@pytest.mark.timeout(300)
 def test_whatever_happens_nothing_is_lost_and_nothing_is_left(own_store: str) -> None:
     class LaunchesHere(Launches):
         def __init__(self) -> None:
