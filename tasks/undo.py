@@ -8,10 +8,10 @@ the launch's working names. It goes on past what it cannot remove, and names it.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tasks.vbds import came_with_clone, drives
+from tasks.vbds import came_with_clone, drives, find_disk
 from xenlaunch import names
 from xenlaunch.errors import Busy, PoolError, Refused
-from xenlaunch.model import Launch, Leftover
+from xenlaunch.model import Launch, Leftover, NewDisk
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600
@@ -27,6 +27,7 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     if not pool.touched:
         return ()
     pool.quiesce()
+    know_lost_disks(launch, pool)
     vms = dict(own_vms(launch, pool))
     if launch.request.on_failure == "keep" and pool.outcome == "failed" and vms:
         return tuple(keep(launch, pool, vm, record) for vm, record in vms.items())
@@ -40,6 +41,15 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     if busy and pool.retries < PATIENCE:
         raise busy[0]
     return tuple(leftover(pool, cls, ref, error) for cls, ref, error in failed)
+
+
+def know_lost_disks(launch: Launch, pool: Pool) -> None:
+    """Disks that may have been made without anybody hearing of it: they bear our mark."""
+    for index, disk in enumerate(launch.request.disks):
+        if isinstance(disk, NewDisk) and pool.is_doubtful(f"vdi:{index}"):
+            vdi = find_disk(pool, index, launch.sources[index])
+            if vdi is not None:
+                pool.know("VDI", vdi)
 
 
 def own_vms(launch: Launch, pool: Pool) -> Iterator[tuple[str, dict[str, Any]]]:

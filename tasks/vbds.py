@@ -117,8 +117,14 @@ def make_disk(launch: Launch, pool: Pool, index: int, disk: NewDisk) -> str:
         what=f"disk {index}",
         seconds=SECONDS,
         makes="VDI",
-        find=lambda: marked(pool.read("VDI.get_all_records_where", f'field "SR"="{sr}"'), mark),
+        find=lambda: find_disk(pool, index, sr),
     )
+
+
+def find_disk(pool: Pool, index: int, sr: str) -> str | None:
+    """The disk that was made for this launch on this SR, though nobody heard of it."""
+    rows = pool.read("VDI.get_all_records_where", f'field "SR"="{sr}"')
+    return marked(rows, pool.mark(f"vdi:{index}"))
 
 
 def marked(rows: Mapping[str, Any], mark: str) -> str | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from xenlaunch import states
 from xenlaunch.errors import BadSettings, TokenReused, UnknownLaunch
@@ -28,6 +28,10 @@ class Times:
     resend: int = 3_000
     resend_most: int = 60_000
     keep: int = 7 * 24 * 3_600_000
+
+
+KEEP_BATCH: Final = 4
+"""A batch of which nothing has ended is kept so many times as long as one that has."""
 
 
 @dataclass(frozen=True)
@@ -129,15 +133,12 @@ class Ledger:
         """Write down a batch: one launch for each request, in order."""
         batch = batch_id(deployment, token)
         digest = hashlib.sha256("\n".join(r.canonical() for r in wanted).encode()).hexdigest()
-        if self.store.run("submit_batch", batch, digest, len(wanted), name) == "reused":
-            raise TokenReused(f"The token {token!r} was used before for another batch.")
         tokens = [f"{token}/{index}" for index in range(1, len(wanted) + 1)]
-        launches = self.submit_all(deployment, zip(wanted, tokens, strict=True), batch)
-        with reachable():
-            key = self.store.key("batch", batch, "launches")
-            places = {launch: place for place, launch in enumerate(launches, start=1)}
-            self.store.redis.zadd(key, places)
-        return batch, launches
+        launches = [launch_id(deployment, one) for one in tokens]
+        described = (digest, len(wanted), name, KEEP_BATCH * self.times.keep)
+        if self.store.run("submit_batch", batch, *described, *launches) == "reused":
+            raise TokenReused(f"The token {token!r} was used before for another batch.")
+        return batch, self.submit_all(deployment, zip(wanted, tokens, strict=True), batch)
 
     # Reading
 

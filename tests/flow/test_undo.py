@@ -153,3 +153,19 @@ def test_a_launch_that_waits_is_cancelled_at_once(make_stack: MakeStack) -> None
     stack.start_worker()
     stack.ended([launch])
     assert stack.changing_calls() == []
+
+
+def test_a_disk_that_nobody_heard_of_is_undone_too(stack: Stack) -> None:
+    """The pool made it, and then forgot the task that would have said so."""
+    before = stack.lasting()
+    stack.pool.faults(
+        [
+            {"method": "VDI.create", "action": "restart", "when": "after", "times": 1},
+            {"method": "VBD.create", "error": ["LICENCE_RESTRICTION", "x"]},
+        ]
+    )
+    launch = stack.submit(disks=[{"new": "1GiB"}])[0]
+    status = stack.ended([launch])[0]
+
+    assert status.state == "failed"
+    assert stack.lasting() == before

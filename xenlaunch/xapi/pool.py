@@ -105,6 +105,11 @@ class Pool:
         """Whether this launch has as much as intended to change anything here."""
         return bool(self._lease.calls)
 
+    def is_doubtful(self, key: str) -> bool:
+        """Whether this call was begun, and is not known to have been done."""
+        call = self._lease.calls.get(key)
+        return call is not None and call.state != DONE
+
     def is_open(self, key: str) -> bool:
         """Whether this call was begun, and its end is not yet written down."""
         call = self._lease.calls.get(key)

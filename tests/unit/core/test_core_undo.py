@@ -165,6 +165,29 @@ def test_what_is_gone_already_is_no_failure(lives: Lives, world: World) -> None:
     assert world.rows["VM"] == {}
 
 
+def test_a_disk_of_which_nobody_heard_goes_too(lives: Lives, world: World) -> None:
+    """The pool made it and forgot the task that would have said so."""
+    lease = lives.leased(names.VBDS, disks=[{"new": "1GiB"}])
+    lease.advance(lease.launch.but(sources=("OpaqueRef:sr",)), names.VIFS)
+    lease = lives.lease(lease.launch.id, names.VIFS)
+    lease.intend("vdi:0", call("Async.VDI.create"))
+    lease.sent("vdi:0", "OpaqueRef:vanished")
+    mark = {names.OTHER_CONFIG_MARK: f"tests/{lease.launch.id}/vdi:0"}
+    world.rows = {
+        "VM": {},
+        "VBD": {},
+        "VDI": {
+            NEW: {"uuid": "u-new", "SR": "OpaqueRef:sr", "other_config": mark},
+            EXISTING: {"uuid": "u-existing", "SR": "OpaqueRef:sr", "other_config": {}},
+        },
+    }
+    lease.turn_to_undo(states.FAILED, FAILURE)
+    left = carry_out(world, lives.lease(lease.launch.id, names.UNDO))
+
+    assert left == ()
+    assert list(world.rows["VDI"]) == [EXISTING]
+
+
 def test_a_vm_that_is_gone_already_is_no_failure(lives: Lives, world: World) -> None:
     lease = undo_of(lives, world)
     world.rows |= {"VM": {}, "VBD": {}}
