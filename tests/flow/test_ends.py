@@ -10,7 +10,6 @@ import redis
 from celery.result import AsyncResult
 
 from tests.flow.conftest import MakeStack
-from tests.support.simulators import PASSWORD
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 from xenlaunch.errors import LaunchCancelled, LaunchFailed
@@ -118,14 +117,15 @@ def test_the_password_is_nowhere(stack: Stack, redis_url: str, tmp_path: Path) -
     stack.pool.control("POST", "/sessions/expire")
     stack.ended(stack.submit(3, name="again"))
     said = "\n".join(worker.log() for worker in stack.workers)
+    password = stack.pool.password
 
     with redis.Redis.from_url(redis_url) as client:
-        assert not [key for key in client.scan_iter() if PASSWORD.encode() in dump(client, key)]
-    assert PASSWORD not in said
+        assert not [key for key in client.scan_iter() if password.encode() in dump(client, key)]
+    assert password not in said
     processes = subprocess.run(["ps", "axww"], check=True, capture_output=True, text=True).stdout
-    assert not [line for line in processes.splitlines() if PASSWORD in line]
+    assert not [line for line in processes.splitlines() if password in line]
     refused = stack.pool.control("GET", "/calls")
-    assert PASSWORD not in str(refused)
+    assert password not in str(refused)
 
 
 def dump(client: "redis.Redis", key: bytes) -> bytes:
@@ -155,5 +155,5 @@ def test_a_wrong_password_is_said_and_can_be_mended(make_stack: MakeStack, tmp_p
 
     said = "\n".join(worker.log() for worker in stack.workers)
     assert "canary" not in stack.ledger.status(launch).doing + said
-    (tmp_path / "lab.password").write_text(PASSWORD)
+    (tmp_path / "lab.password").write_text(stack.pool.password)
     assert stack.ended([launch])[0].state == "succeeded"

@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 FULL = os.environ.get("FULL", "") not in {"", "0"}
+NO_REFERENCE = "XENLAUNCH_REFERENCE"
+"""In the reason of a test that reads XAPI's published data, which nobody can install: those are
+`make conformance`, and run with the suite where the data lies beside the checkout."""
+
 OWN_TARGETS = {"storm": "STORM"}
 
 
@@ -55,7 +59,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With FULL=1, a run that left something out did not pass."""
+    """With FULL=1, a run that left out what could be installed did not pass."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if FULL and reporter and reporter.stats.get("skipped"):
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if FULL and [report for report in skipped if NO_REFERENCE not in str(report.longrepr)]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

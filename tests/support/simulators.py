@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import sys
 from http.client import HTTPConnection
 from pathlib import Path
@@ -10,8 +11,6 @@ from urllib.parse import urlsplit
 
 from tests.support.paths import ROOT
 from workers.child import Child
-
-PASSWORD = "xenroot"
 
 
 class StartSimulator(Protocol):
@@ -25,10 +24,14 @@ class StartSimulator(Protocol):
 class SimulatorProcess:
     """One running simulator, and its control port."""
 
-    password = PASSWORD
     username = "root"
 
     def __init__(self, log_path: Path, *options: str) -> None:
+        # One of its own, so that a test can look for it anywhere.
+        self.password = secrets.token_hex(12)
+        password_file = log_path.with_suffix(".password")
+        password_file.write_text(self.password)
+        options = ("--password-file", str(password_file), *options)
         self.child = Child(
             "the simulator",
             [sys.executable, "-m", "simulator", "--port", "0", "--control-port", "0", *options],
