@@ -15,13 +15,13 @@ NO_ADDRESS: Final = "running, no address"
 
 def poll(launch: Launch, pool: Pool) -> Launch:
     """Check the VM against the request, wait for its address if asked to, and name it."""
-    record = pool.read("VM.get_record", launch.vm)
-    check_running(record)
-    macs = check_interfaces(launch, pool)
-    found = addresses(pool, record)
+    found = addresses(pool, launch.vm)
     note = ""
     if launch.request.wait_for == "address" and not found:
         note = await_address(launch, pool)
+    record = pool.read("VM.get_record", launch.vm)
+    check_running(record)
+    macs = check_interfaces(launch, pool)
     pool.no_way_back()
     finish(launch, pool, record)
     host = host_of(pool, record["resident_on"]) or launch.host
@@ -51,9 +51,10 @@ def check_interfaces(launch: Launch, pool: Pool) -> tuple[str, ...]:
     return macs
 
 
-def addresses(pool: Pool, record: Mapping[str, Any]) -> tuple[str, ...]:
+def addresses(pool: Pool, vm: str) -> tuple[str, ...]:
     """The addresses that the guest has told of, without those that every guest gives itself."""
-    metrics = pool.records.get("vm_guest_metrics", record["guest_metrics"])
+    row = pool.records.get("vm", vm)
+    metrics = pool.records.get("vm_guest_metrics", row["guest_metrics"]) if row else None
     return usable((metrics or {}).get("networks", {}))
 
 
