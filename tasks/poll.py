@@ -1,6 +1,7 @@
 """The last step: see that all is as asked, give the VM its name, and say what came up."""
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -55,7 +56,8 @@ def addresses(pool: Pool, vm: str) -> tuple[str, ...]:
     """The addresses that the guest has told of, without those that every guest gives itself."""
     row = pool.records.get("vm", vm)
     metrics = pool.records.get("vm_guest_metrics", row["guest_metrics"]) if row else None
-    return usable((metrics or {}).get("networks", {}))
+    noted = pool.noted(names.address_ref(vm))
+    return usable((metrics or {}).get("networks", {})) or tuple(json.loads(noted or "[]"))
 
 
 def usable(networks: Mapping[str, str]) -> tuple[str, ...]:

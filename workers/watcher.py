@@ -5,6 +5,7 @@ keeps few of them, and not for long), and wakes it. What it missed it finds by r
 parked now and then, so a lost event costs seconds and no launch.
 """
 
+import json
 import logging
 import threading
 import time
@@ -118,8 +119,10 @@ class AddressWatcher:
         self._news.wait(2)
         self._news.clear()
         for ref, launch in self._ledger.parked(self._pool).items():
-            if _is_address(ref) and held() and self._has_address(ref):
-                step = self._ledger.wake(launch, ref)
+            found = self._addresses(ref) if _is_address(ref) and held() else ()
+            if found:
+                # Noted, not only woken: whoever goes on may have a cache that is a moment behind.
+                step = self._ledger.note(launch, ref, json.dumps(found))
                 if step:
                     self._begin(launch, step)
 
@@ -127,11 +130,11 @@ class AddressWatcher:
         if event.cls == "vm_guest_metrics":
             self._news.set()
 
-    def _has_address(self, ref: str) -> bool:
+    def _addresses(self, ref: str) -> tuple[str, ...]:
         records = self._reach().records
         vm = records.get("vm", ref.removeprefix(names.address_ref("")))
         metrics = records.get("vm_guest_metrics", vm["guest_metrics"]) if vm else None
-        return bool(metrics and usable(metrics["networks"]))
+        return usable(metrics["networks"]) if metrics else ()
 
 
 def _is_address(ref: str) -> bool:

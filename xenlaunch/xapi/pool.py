@@ -90,6 +90,10 @@ class Pool:
         """For how many seconds this step has been going on, its parking included."""
         return self._lease.waited(self._clock())
 
+    def noted(self, ref: str) -> str | None:
+        """What was written down about something that this launch waits for."""
+        return self._lease.notes.get(ref)
+
     @property
     def outcome(self) -> str:
         """How the launch will end when it is undone: ``failed`` or ``cancelled``."""
