@@ -86,6 +86,12 @@ class Duty(bootsteps.StartStopStep):
 app.steps["worker"].add(Duty)
 
 
+@signals.celeryd_init.connect
+def look_at_pools(**_: Any) -> None:
+    """A pool that could never be reached as it is described is said at the start."""
+    guards.or_exit(lambda: runtime.pools)
+
+
 @signals.worker_shutdown.connect
 def leave(**_: Any) -> None:
     """Log out of every pool: XAPI keeps only so many sessions."""

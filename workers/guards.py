@@ -21,7 +21,7 @@ def or_exit(make: Callable[[], T]) -> T:
 
 
 def refuse(sentence: str) -> NoReturn:
-    raise SystemExit(f"xenlaunch: {sentence}")
+    raise SystemExit(f"xenlaunch: {sentence}") from None
 
 
 def install() -> None:

@@ -3,34 +3,54 @@
 import threading
 from collections.abc import Mapping
 
+from pydantic import SecretStr
+
 from workers.settings import PoolSettings
-from xenlaunch.errors import Refused
+from xenlaunch.errors import BadSettings, Refused
 from xenlaunch.xapi.pool import Reach
 from xenlaunch.xapi.records import Records
+from xenlaunch.xapi.refusals import refusal
 from xenlaunch.xapi.session import Session
 from xenlaunch.xapi.transport import Trust
 
 
+def _password(pool: str, settings: PoolSettings) -> SecretStr:
+    """The password as it is now. That it is missing concerns this pool, and not the process."""
+    try:
+        return settings.password()
+    except BadSettings as missing:
+        raise refusal("", "PASSWORD_MISSING", [pool, missing.message]) from None
+
+
+def _session(pool: str, settings: PoolSettings) -> Session:
+    """A session that logs in when it is first used."""
+    trust = Trust(settings.allow_http, settings.ca_file, settings.pins)
+    return Session(
+        pool, settings.addresses, settings.username, lambda: _password(pool, settings), trust
+    )
+
+
 class Pools:
-    """The pools of this process, each reached when it is first needed."""
+    """The pools of this process, each followed from when it is first needed.
+
+    Raises `BadSettings` where a pool could never be reached as it is described.
+    """
 
     def __init__(self, settings: Mapping[str, PoolSettings]) -> None:
-        self._settings = settings
+        self._sessions = {pool: _session(pool, found) for pool, found in settings.items()}
         self._reached: dict[str, Reach] = {}
         self._lock = threading.Lock()
 
     def reach(self, pool: str) -> Reach:
         with self._lock:
             if pool not in self._reached:
-                self._reached[pool] = self._open(pool)
+                self._reached[pool] = self._follow(pool)
             return self._reached[pool]
 
-    def _open(self, pool: str) -> Reach:
-        settings = self._settings.get(pool)
-        if settings is None:
+    def _follow(self, pool: str) -> Reach:
+        session = self._sessions.get(pool)
+        if session is None:
             raise Refused("POOL_NOT_FOUND", [pool], f"The pools file names no pool {pool!r}.")
-        trust = Trust(settings.allow_http, settings.ca_file, settings.pins)
-        session = Session(pool, settings.addresses, settings.username, settings.password, trust)
         records = Records(session)
         records.start()
         return Reach(pool, session, records)

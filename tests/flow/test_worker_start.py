@@ -54,6 +54,26 @@ def test_a_setting_that_is_missing_is_named(env: dict[str, str], missing: str) -
     assert f"Set {missing}" in refused(env | {missing: ""}, "-P", "threads")
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('addresses = ["http://127.0.0.1:1"]', "is not encrypted. Use https, or say allow_http"),
+        ('addresses = ["ftp://pool.example"]', "is no address of a pool"),
+        ('addresses = ["https://a"]\npins = ["sha256:12"]', "is no pin"),
+        ('addresses = ["https://a"]\nca_file = "missing.pem"', "cannot be read as certificates"),
+        ('addresses = "https://a"', "lab.addresses"),
+        ('addresses = ["https://a"]\ncolour = 1', "lab.colour"),
+    ],
+)
+def test_a_pool_that_could_never_be_reached_is_refused(
+    env: dict[str, str], written: str, said: str
+) -> None:
+    head = 'deployment = "tests"\n[pools.lab]\npassword_env = "NO_SUCH_PASSWORD"\n'
+    Path(env["XENLAUNCH_POOLS"]).write_text(head + written)
+
+    assert said in refused(env, "-P", "threads")
+
+
 def test_a_redis_of_another_deployment_is_refused(
     make_stack: MakeStack, env: dict[str, str]
 ) -> None:

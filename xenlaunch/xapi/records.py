@@ -152,12 +152,16 @@ class Records:
         while not self._stopping.is_set():
             try:
                 batch = self._session.long_poll(self.CLASSES, token, self._poll_seconds)
+                token, pauses = self._take(batch, full=not token), self._pauses()
             except PoolError as error:
                 self._note(error)
                 token = ""
                 self._stopping.wait(next(pauses))
-            else:
-                token, pauses = self._take(batch, full=not token), self._pauses()
+            except Exception:
+                # Nobody else keeps the records fresh: whatever was odd about one answer, go on.
+                log.exception("The pool %s said what cannot be followed", self._session.name)
+                token = ""
+                self._stopping.wait(next(pauses))
 
     def _note(self, error: PoolError) -> None:
         with self._heard:

@@ -196,6 +196,7 @@ REFUSED: Final = STORAGE_REFUSED | {
     "TRANSPORT_PIF_NOT_CONFIGURED": "The interface {0} has no address to carry a tunnel.",
     "XENAPI_MISSING_PLUGIN": "The host has no plug-in {0}.",
     "XENAPI_PLUGIN_FAILURE": "A plug-in of the host failed ({0}): {2}",
+    "PASSWORD_MISSING": "The password of the pool {0} is not to be had: {1}",
     "REQUEST_TOO_LONG": "The call has {0:size}; the pool takes {1:size} at most.",
 }
 
