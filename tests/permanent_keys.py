@@ -4,6 +4,7 @@ from typing import Final
 
 PERMANENT: Final = {
     "xenlaunch:_kombu.binding*": "kombu's table of which queue hears which exchange",
+    "xenlaunch:xenlaunch.*": "a queue: hints that no worker has taken yet",
     "xenlaunch:unacked*": "messages that a killed worker had, until another one restores them",
     "xenlaunch:deployment": "whose launches these are",
     "xenlaunch:events": "a stream that is capped by length",
