@@ -12,6 +12,7 @@ from celery.result import AsyncResult
 from tests.flow.conftest import MakeStack
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
+from xenlaunch import LaunchRequest
 from xenlaunch.errors import LaunchCancelled, LaunchFailed
 
 MISSING = [
@@ -81,6 +82,12 @@ def test_a_name_that_fits_several_is_refused_with_their_uuids(stack: Stack) -> N
     template["name_label"] = "debian-12"
     stack.pool.put_state(state)
     stack.pool.control("DELETE", "/calls")
+    request = LaunchRequest(name="web-1", template="debian-12")
+    wait_until(
+        lambda: (stack.client.plan(request)["error"] or {}).get("code") == "TEMPLATE_AMBIGUOUS",
+        20,
+        "the worker has seen what the pool has now",
+    )
     status = stack.launch()
 
     assert status.error is not None
