@@ -1,8 +1,9 @@
 """What a run leaves out, and why: a pytest plugin.
 
 A test marked ``full("redis-server")`` needs a program that no Python wheel brings. It is left out
-unless FULL=1; then nothing may be left out, and what is missing is an error. One folder is no
-part of the suite and has a target of its own: ``tests/storm``.
+unless FULL=1; then nothing may be left out, and what is missing is an error. Two folders are no
+part of the suite and have targets of their own: ``tests/storm``, and ``tests/peers``, which has an
+environment of its own too.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 FULL = os.environ.get("FULL", "") not in {"", "0"}
-OWN_TARGETS = {"storm": "STORM"}
+OWN_TARGETS = {"storm": "STORM", "peers": "PEERS"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
