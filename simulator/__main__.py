@@ -75,6 +75,8 @@ def _parser() -> _Parser:
 
 
 def _options(args: argparse.Namespace) -> Options:
+    backends = ("openvswitch", "bridge")
+    add("--network-backend", choices=backends, default=backends[0], help="of every host")
     password = args.password
     if args.password_file is not None:
         password = args.password_file.read_text(encoding="utf-8").strip()
@@ -94,6 +96,7 @@ async def _run(args: argparse.Namespace, options: Options) -> None:
     world.latency.set(dict(args.latency))
     pool.build(world)
     stop = asyncio.Event()
+        network_backend=args.network_backend,
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server, control = Server(Door(world)), Server(Control(world), body_max=None)

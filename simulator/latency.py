@@ -53,6 +53,10 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VIF.plug": Figure(1.0, "assumed"),
     "network.create": Figure(0.2, "assumed"),
     "network.attach": Figure(0.3, "assumed"),
+    "PIF.plug": Figure(0.3, "assumed"),
+    "VLAN.create": Figure(0.5, "assumed"),  # on each host; its destruction too
+    "tunnel.create": Figure(0.5, "assumed"),
+    "Bond.create": Figure(1.0, "assumed"),
     "guest.boot": Figure(15.0, "assumed"),  # from VM.start's end to the guest's first word
     "guest.address": Figure(4.0, "assumed"),  # from there to its first address
     "retry.least": Figure(1.0, "fact"),  # waits of a call that met another operation

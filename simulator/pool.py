@@ -32,7 +32,6 @@ _VERSIONS: Final[dict[str, dict[str, str]]] = {
         "xapi_build": "26.21.0",
         "xen": "4.17.5",
         "linux": "4.19.0+1",
-        "network_backend": "openvswitch",
         "db_schema": "5.790",
     },
     "8.2": {
@@ -45,7 +44,6 @@ _VERSIONS: Final[dict[str, dict[str, str]]] = {
         "xapi_build": "1.249.36",
         "xen": "4.13.5",
         "linux": "4.19.0+1",
-        "network_backend": "openvswitch",
         "db_schema": "5.603",
     },
 }
@@ -117,7 +115,11 @@ def _add_host(call: Call, number: int, networks: dict[str, Row]) -> Row:
         capabilities=["xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_64"],
         cpu_configuration={},
         cpu_info=_cpu_info(),
-        software_version={**_VERSIONS[profile], "hostname": f"host-{number}"},
+        software_version={
+            **_VERSIONS[profile],
+            "hostname": f"host-{number}",
+            "network_backend": call.world.options.network_backend,
+        },
         supported_bootloaders=["pygrub", "eliloader"],
         virtual_hardware_platform_versions=[0, 1, 2],
         sched_policy="credit",

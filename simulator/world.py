@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Profile = Literal["current", "8.2"]
 
+Backend = Literal["openvswitch", "bridge"]
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -35,6 +36,7 @@ class Options:
     time_scale: float = 1.0
     profile: Profile = "current"
     host_workers: int = 4
+    network_backend: Backend = "openvswitch"
     seed: int = 0
     password: str = "xenroot"  # noqa: S105 - the documented default of a pretended pool
 

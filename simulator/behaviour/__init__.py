@@ -7,12 +7,16 @@ from typing import Final
 
 _FILES: Final = (
     "access",
+    "bond",
     "host",
     "network",
+    "pif",
     "sr",
+    "tunnel",
     "vbd",
     "vdi",
     "vif",
+    "vlan",
     "vm_clone",
     "vm_config",
     "vm_provision",

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from typing import Any, Final
 
+from simulator.behaviour import pif
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -115,6 +116,7 @@ async def plug(call: Call, ref: str) -> str:
     mark = Mark(vif, "plug", lambda: exclude(vif))
     async with call.world.locks.marked(call, lambda: [mark]):
         await call.spend("VIF.plug")
+        pif.bring_up_network(call, vif["network"], vm["resident_on"])
         call.db.set(vif, "currently_attached", True)
         call.world.guests.tell_addresses(vm)
     return ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from simulator.behaviour import vbd, vif
+from simulator.behaviour import pif, vbd, vif
 from simulator.behaviour.vm_state import (
     assert_can_boot_here,
     assert_may,
@@ -148,13 +148,7 @@ def _attach(call: Call, vm: Row, host: Row) -> None:
         db.set(row, "currently_attached", True)
     for row in db.rows("VIF", vm["VIFs"]):
         db.set(row, "currently_attached", True)
-        attach_network(call, row["network"], host)
-
-
-def attach_network(call: Call, network: str, host: Row) -> None:
-    for pif in call.db.rows("PIF", call.db.get("network", network)["PIFs"]):
-        if pif["host"] == host.ref:
-            call.db.set(pif, "currently_attached", True)
+        pif.bring_up_network(call, row["network"], host.ref)
 
 
 def detach(call: Call, vm: Row) -> None:
