@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import math
 import signal
 import sys
@@ -16,10 +17,12 @@ from simulator import pool
 from simulator.control import Control
 from simulator.http import Server
 from simulator.latency import FIGURES
+from simulator.rbac import User, read_users
 from simulator.rpc import Door
 from simulator.world import Options, World
 
 _LOOPBACK = "127.0.0.1"
+_USERS_HELP = 'users beside root, in JSON: [{"name": …, "password": …, "role": …}]'
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +59,13 @@ def _latency(text: str) -> tuple[str, float]:
     return name, _scale(seconds)
 
 
+def _users(text: str) -> tuple[User, ...]:
+    try:
+        return read_users(json.loads(Path(text).read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as wrong:
+        raise argparse.ArgumentTypeError(f"{text}: {wrong}") from None
+
+
 def _parser() -> _Parser:
     parser = _Parser("simulator", description="Pretends to be a XenServer pool, on loopback.")
     add = parser.add_argument
@@ -65,9 +75,12 @@ def _parser() -> _Parser:
     add("--srs", type=_positive, default=2, help="shared SRs, beside the one for ISOs")
     add("--time-scale", type=_scale, default=1.0, help="multiplies latencies; 0: none")
     add("--profile", choices=("current", "8.2"), default="current", help="which generation")
+    backends = ("openvswitch", "bridge")
+    add("--network-backend", choices=backends, default=backends[0], help="of every host")
     add("--host-workers", type=_positive, default=4, help="starts that a host runs at once")
     add("--seed", type=int, default=0, help="of jitter and of faults by chance")
     add("--latency", type=_latency, action="append", default=[], metavar="NAME=SECONDS")
+    add("--users", type=_users, default=(), metavar="FILE", help=_USERS_HELP)
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--password", default="xenroot", help="of root (default: xenroot)")
     secret.add_argument("--password-file", type=Path)
@@ -75,8 +88,6 @@ def _parser() -> _Parser:
 
 
 def _options(args: argparse.Namespace) -> Options:
-    backends = ("openvswitch", "bridge")
-    add("--network-backend", choices=backends, default=backends[0], help="of every host")
     password = args.password
     if args.password_file is not None:
         password = args.password_file.read_text(encoding="utf-8").strip()
@@ -85,9 +96,11 @@ def _options(args: argparse.Namespace) -> Options:
         srs=args.srs,
         time_scale=args.time_scale,
         profile=args.profile,
+        network_backend=args.network_backend,
         host_workers=args.host_workers,
         seed=args.seed,
         password=password,
+        users=args.users,
     )
 
 
@@ -96,7 +109,6 @@ async def _run(args: argparse.Namespace, options: Options) -> None:
     world.latency.set(dict(args.latency))
     pool.build(world)
     stop = asyncio.Event()
-        network_backend=args.network_backend,
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server, control = Server(Door(world)), Server(Control(world), body_max=None)

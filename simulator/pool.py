@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from simulator import rbac
 from simulator.behaviour.vdi import make_row
 from simulator.calls import Call
 from simulator.db import Row
@@ -53,6 +54,7 @@ def build(world: World) -> None:
     """Fill an empty world with the pool that its options describe."""
     call = Call(world, "pool.build", "pool.build")
     pool = world.db.create("pool", name_label="pretended pool")
+    rbac.add_rows(world.db, world.options.users)
     networks = _add_networks(call)
     hosts = [_add_host(call, number, networks) for number in range(1, world.options.hosts + 1)]
     world.db.set(pool, "master", hosts[0].ref)

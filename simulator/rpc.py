@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from simulator import wire_json, wire_xml
+from simulator import members, wire_json, wire_xml
 from simulator.dispatch import serve
 from simulator.errors import ApiError, Dropped, Malformed
 from simulator.http import Request, Response, error_page, malformed_page
@@ -15,11 +15,12 @@ from simulator.world import World
 class Door:
     """Takes requests to the pool and gives answers in the format they came in."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, host: str = "") -> None:
         self.world = world
+        self.host = host  # the member behind this door; none: the master, whoever that is
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
-        if self.world.is_down:
+        if self.world.is_down or not members.is_alive(self.world, self.host):
             raise Dropped
         if request.method != "POST":
             return error_page(404, "There is nothing to get here; calls are posted.")
@@ -61,7 +62,7 @@ class Door:
         failure: Callable[[list[str]], Response],
     ) -> Response | Awaitable[Response]:
         try:
-            value = serve(self.world, method, params, request.headers)
+            value = serve(self.world, method, params, request.headers, self.host)
         except ApiError as refused:
             return failure(refused.description)
         if isinstance(value, Awaitable):

@@ -8,6 +8,7 @@ from typing import Any
 from simulator.calls import Call, call, declare
 from simulator.errors import ApiError
 from simulator.generic import setters
+from simulator.rbac import check_own
 
 
 @call(
@@ -26,6 +27,15 @@ def logout(call: Call) -> str:
     return ""
 
 
+@call(
+    "session.slave_local_login_with_password(uname: string, pwd: string) -> session ref",
+    needs_session=False,
+    changes=False,
+)
+async def login_locally(call: Call, uname: str, pwd: str) -> str:
+    return await call.world.sessions.login_locally(uname, pwd, call.host)
+
+
 @call("session.local_logout() -> void", changes=False)
 def local_logout(call: Call) -> str:
     return logout(call)
@@ -34,18 +44,20 @@ def local_logout(call: Call) -> str:
 @call("task.create(label: string, description: string) -> task ref", changes=False)
 def create_task(call: Call, label: str, description: str) -> str:
     row = call.world.tasks.create(label, name_description=description)
-    call.world.tasks.session_of[row.ref] = call.session
+    call.world.tasks.belongs_to(row, call.session)
     return row.ref
 
 
 @call("task.destroy(self: task ref) -> void", changes=False)
 def destroy_task(call: Call, ref: str) -> str:
+    check_own(call, call.world.tasks.owner_of.get(ref, ""))
     call.world.tasks.destroy(call.db.get("task", ref), call.mark)
     return ""
 
 
 @call("task.cancel(task: task ref) -> void", has_async=True, changes=False)
 def cancel_task(call: Call, ref: str) -> str:
+    check_own(call, call.world.tasks.owner_of.get(ref, ""))
     call.world.tasks.cancel(call.db.get("task", ref), call.mark)
     return ""
 

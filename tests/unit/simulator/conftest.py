@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import signal
@@ -30,11 +31,20 @@ class Pool:
     def __init__(self, world: World) -> None:
         self.world = world
         self.db = world.db
+        self.host = ""  # the member that is asked; none: the pool's one address
         self.session = world.sessions.open("root", "test").ref
 
     async def call(self, method: str, *args: Any, headers: dict[str, str] | None = None) -> Any:
-        value = serve(self.world, method, [self.session, *args], headers or {})
+        value = serve(self.world, method, [self.session, *args], headers or {}, self.host)
         return await value if inspect.isawaitable(value) else value
+
+    async def login(self, user: str, password: str, originator: str = "test") -> Pool:
+        """The same pool, as another session sees it."""
+        given = [user, password, "1.0", originator]
+        other = copy.copy(self)
+        value = serve(self.world, "session.login_with_password", given, {}, self.host)
+        other.session = str(await value if inspect.isawaitable(value) else value)
+        return other
 
     async def refused(self, method: str, *args: Any) -> list[str]:
         """The error that the call ends in."""
