@@ -21,6 +21,7 @@ from simulator.db import Row
 from simulator.dispatch import serve
 from simulator.errors import ApiError
 from simulator.world import Options, World
+from tests.support.virtual_time import run_in_virtual_time
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -85,17 +86,30 @@ def pretend() -> Callable[..., None]:
     """Run a scenario, an async function of a Pool, in a ready-made pool."""
 
     def run(scenario: Callable[[Pool], Awaitable[None]], **options: Any) -> None:
-        async def whole() -> None:
-            world = World(Options(**{"time_scale": 0.0, **options}))
-            ready_made.build(world)
-            try:
-                await asyncio.wait_for(scenario(Pool(world)), 20)
-            finally:
-                await world.stop()
-
-        asyncio.run(whole())
+        asyncio.run(_play(scenario, 20, {"time_scale": 0.0, **options}))
 
     return run
+
+
+@pytest.fixture
+def pretend_at_length() -> Callable[..., None]:
+    """Run a scenario with latencies at their full length, in virtual time."""
+
+    def run(scenario: Callable[[Pool], Awaitable[None]], **options: Any) -> None:
+        run_in_virtual_time(_play(scenario, 48 * 3600, options))
+
+    return run
+
+
+async def _play(
+    scenario: Callable[[Pool], Awaitable[None]], patience: float, options: dict[str, Any]
+) -> None:
+    world = World(Options(**options))
+    ready_made.build(world)
+    try:
+        await asyncio.wait_for(scenario(Pool(world)), patience)
+    finally:
+        await world.stop()
 
 
 class Process:
