@@ -15,13 +15,12 @@ from typing import NoReturn
 
 from simulator import pool
 from simulator.control import Control
+from simulator.doors import LOOPBACK, Doors
 from simulator.http import Server
 from simulator.latency import FIGURES
 from simulator.rbac import User, read_users
-from simulator.rpc import Door
 from simulator.world import Options, World
 
-_LOOPBACK = "127.0.0.1"
 _USERS_HELP = 'users beside root, in JSON: [{"name": …, "password": …, "role": …}]'
 
 
@@ -70,6 +69,8 @@ def _parser() -> _Parser:
     parser = _Parser("simulator", description="Pretends to be a XenServer pool, on loopback.")
     add = parser.add_argument
     add("--port", type=_port, default=8080, help="where the pool listens; 0 picks one")
+    add("--https-port", type=_port, help="where it listens over https too; 0 picks one")
+    add("--listen-all", action="store_true", help="each host listens, from 127.0.0.1 on")
     add("--control-port", type=_port, help="where the control port listens; 0 picks one")
     add("--hosts", type=_positive, default=4)
     add("--srs", type=_positive, default=2, help="shared SRs, beside the one for ISOs")
@@ -111,21 +112,29 @@ async def _run(args: argparse.Namespace, options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, control = Server(Door(world)), Server(Control(world), body_max=None)
-    world.on_restart = server.abort_connections
-    await server.listen(_LOOPBACK, args.port)
-    if args.control_port is not None:
-        await control.listen(_LOOPBACK, args.control_port)
-        sys.stderr.write(f"control on {control.address}\n")
-        sys.stderr.flush()
+    doors, control = Doors(world), Server(Control(world), body_max=None)
+    world.on_restart = doors.abort_connections
+    try:
+        await doors.open(args.port, args.https_port, each=args.listen_all)
+        if args.control_port is not None:
+            await control.listen(LOOPBACK, args.control_port)
+            sys.stderr.write(f"control on {control.address}\n")
+        await _serve(world, doors, stop)
+    finally:
+        doors.close()
+        control.close()
+        await world.stop()
+
+
+async def _serve(world: World, doors: Doors, stop: asyncio.Event) -> None:
+    """Say where the pool listens, now that it does, until it is to stop."""
     collector = asyncio.create_task(world.tasks.collect_for_ever())
-    sys.stdout.write(f"listening on {server.address}\n")
+    sys.stderr.write("".join(f"{line}\n" for line in doors.said))
+    sys.stderr.flush()
+    sys.stdout.write(f"listening on {doors.address}\n")
     sys.stdout.flush()
     await stop.wait()
-    server.close()
-    control.close()
     collector.cancel()
-    await world.stop()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ too large ends the connection before it is read.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import traceback
 from collections import deque
@@ -205,12 +206,16 @@ class Server:
         self.body_max = body_max
         self.connections: set[Connection] = set()
         self.address = ""
+        self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> None:
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
-        self.address = "http://{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+        self._server = await loop.create_server(
+            lambda: Connection(self), host, port, backlog=1024, ssl=tls
+        )
+        host, self.port = self._server.sockets[0].getsockname()[:2]
+        self.address = f"{'https' if tls else 'http'}://{host}:{self.port}"
 
     def abort_connections(self) -> None:
         for connection in list(self.connections):

@@ -31,11 +31,21 @@ def is_master(world: World, host: str) -> bool:
     return not host or host == world.db.only("pool")["master"]
 
 
-def is_alive(world: World, host: str) -> bool:
+def at(world: World, address: str) -> str:
+    """The member at the address, if members have their own."""
+    if not address:
+        return ""
+    hosts = world.db.tables["host"].rows.values()
+    return next((host.ref for host in hosts if host["address"] == address), "")
+
+
+def is_alive(world: World, address: str) -> bool:
     """Whether the member answers at all; the one address of a pool always does."""
-    row = world.db.find("host", host) if host else None
+    if not address:
+        return True
+    row = world.db.find("host", at(world, address))
     metrics = row and world.db.find("host_metrics", row["metrics"])
-    return metrics is None or bool(metrics["live"])
+    return bool(metrics and metrics["live"])
 
 
 def check_master(world: World, call: str, host: str) -> None:

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from typing import Final
 
 _BY_CLASS: Final = """
-session: change_password slave_login slave_local_login create_from_db_file
-  get_all_subject_identifiers logout_subject_identifier
+session: change_password slave_login slave_local_login slave_local_login_with_password
+  create_from_db_file get_all_subject_identifiers logout_subject_identifier
 message: create destroy destroy_many destroy_all get get_since get_record get_by_uuid
   get_all_records_where
 pool: join join_force eject initial_auth exchange_certificates_on_join
   exchange_ca_certificates_on_join emergency_transition_to_master emergency_reset_master
-  recover_slaves hello is_slave management_reconfigure enable_ha disable_ha designate_new_master
-  ha_prevent_restarts_for ha_failover_plan_exists ha_compute_max_host_failures_to_tolerate
-  ha_compute_hypothetical_max_host_failures_to_tolerate ha_compute_vm_failover_plan
-  set_ha_host_failures_to_tolerate create_new_blob ha_schedule_plan_recomputation
-  enable_binary_storage disable_binary_storage enable_external_auth disable_external_auth
-  external_auth_set_ldaps detect_nonhomogeneous_external_auth initialize_wlb deconfigure_wlb
-  send_wlb_configuration retrieve_wlb_configuration retrieve_wlb_recommendations send_test_post
-  certificate_install certificate_uninstall certificate_list install_ca_certificate
+  recover_slaves hello is_slave create_VLAN management_reconfigure create_VLAN_from_PIF enable_ha
+  disable_ha designate_new_master ha_prevent_restarts_for ha_failover_plan_exists
+  ha_compute_max_host_failures_to_tolerate ha_compute_hypothetical_max_host_failures_to_tolerate
+  ha_compute_vm_failover_plan set_ha_host_failures_to_tolerate create_new_blob
+  ha_schedule_plan_recomputation enable_binary_storage disable_binary_storage enable_external_auth
+  disable_external_auth external_auth_set_ldaps detect_nonhomogeneous_external_auth initialize_wlb
+  deconfigure_wlb send_wlb_configuration retrieve_wlb_configuration retrieve_wlb_recommendations
+  send_test_post certificate_install certificate_uninstall certificate_list install_ca_certificate
   uninstall_ca_certificate crl_install crl_uninstall crl_list certificate_sync
   enable_tls_verification enable_redo_log disable_redo_log audit_log_append set_vswitch_controller
   test_archive_target enable_local_storage_caching disable_local_storage_caching get_license_state
@@ -115,16 +115,17 @@ VMSS: create destroy snapshot_now set_retained_snapshots set_frequency set_sched
   add_to_schedule remove_from_schedule set_last_run_time set_type
 network: pool_introduce create_new_blob attach_for_vm detach_for_vm add_purpose remove_purpose
 VIF: move add_trunks remove_trunks set_trunks
-PIF: create_VLAN destroy reconfigure_ipv6 set_primary_address_type scan introduce forget
-  pool_introduce db_introduce db_forget set_property
-VLAN: pool_introduce
-Bond: set_property
+PIF: create_VLAN destroy reconfigure_ip reconfigure_ipv6 set_primary_address_type scan introduce
+  forget unplug set_disallow_unplug plug pool_introduce db_introduce db_forget set_property
+VLAN: pool_introduce create destroy
+Bond: create destroy set_mode set_property
+tunnel: create destroy
 """
 
 
 def named(text: str) -> Iterator[str]:
     """The calls of a list like the one above: a class, then its calls."""
-    for line in text.replace("\n  ", " ").strip().splitlines():
+    for line in text.replace("\n ", " ").strip().splitlines():
         cls, _, verbs = line.partition(":")
         yield from (f"{cls}.{verb}" for verb in verbs.split())
 

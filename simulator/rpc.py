@@ -15,12 +15,12 @@ from simulator.world import World
 class Door:
     """Takes requests to the pool and gives answers in the format they came in."""
 
-    def __init__(self, world: World, host: str = "") -> None:
+    def __init__(self, world: World, address: str = "") -> None:
         self.world = world
-        self.host = host  # the member behind this door; none: the master, whoever that is
+        self.address = address  # of the member behind it; none: the master, whoever that is
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
-        if self.world.is_down or not members.is_alive(self.world, self.host):
+        if self.world.is_down or not members.is_alive(self.world, self.address):
             raise Dropped
         if request.method != "POST":
             return error_page(404, "There is nothing to get here; calls are posted.")
@@ -62,7 +62,8 @@ class Door:
         failure: Callable[[list[str]], Response],
     ) -> Response | Awaitable[Response]:
         try:
-            value = serve(self.world, method, params, request.headers, self.host)
+            host = members.at(self.world, self.address)
+            value = serve(self.world, method, params, request.headers, host)
         except ApiError as refused:
             return failure(refused.description)
         if isinstance(value, Awaitable):

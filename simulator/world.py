@@ -58,6 +58,7 @@ class World:
         self.faults = Faults(self, options.seed)
         self.guests = Guests(self)
         self.log = CallLog()
+        self.certificates: dict[str, str] = {}  # of hosts that speak https, as PEM
         self.restarts = 0
         self._down_until = 0.0
         self._booting_until = 0.0

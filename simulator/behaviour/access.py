@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from simulator import members
 from simulator.calls import Call, call, declare
 from simulator.errors import ApiError
 from simulator.generic import setters
@@ -34,6 +35,25 @@ def logout(call: Call) -> str:
 )
 async def login_locally(call: Call, uname: str, pwd: str) -> str:
     return await call.world.sessions.login_locally(uname, pwd, call.host)
+
+
+@call("pool.is_slave(host: host ref) -> bool", changes=False)
+def is_slave(call: Call, _ref: str) -> bool:
+    """Answered by the host that was asked, whichever is named."""
+    return not members.is_master(call.world, call.host)
+
+
+@call("host.is_in_emergency_mode() -> bool", changes=False)
+def is_in_emergency_mode(call: Call) -> bool:
+    return call.world.is_booting
+
+
+@call("host.get_server_certificate(host: host ref) -> string", has_async=True, changes=False)
+def get_server_certificate(call: Call, ref: str) -> str:
+    host = call.db.get("host", ref)
+    if ref not in call.world.certificates:
+        raise ApiError("CERTIFICATE_DOES_NOT_EXIST", host["name_label"])
+    return call.world.certificates[ref]
 
 
 @call("session.local_logout() -> void", changes=False)

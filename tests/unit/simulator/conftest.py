@@ -43,9 +43,15 @@ class Pool:
         """The same pool, as another session sees it."""
         given = [user, password, "1.0", originator]
         other = copy.copy(self)
-        value = serve(self.world, "session.login_with_password", given, {}, self.host)
-        other.session = str(await value if inspect.isawaitable(value) else value)
+        other.session = await self._begin("session.login_with_password", given)
         return other
+
+    async def local_login(self, user: str, password: str) -> str:
+        return await self._begin("session.slave_local_login_with_password", [user, password])
+
+    async def _begin(self, method: str, given: list[str]) -> str:
+        value = serve(self.world, method, given, {}, self.host)
+        return str(await value if inspect.isawaitable(value) else value)
 
     async def refused(self, method: str, *args: Any) -> list[str]:
         """The error that the call ends in."""
