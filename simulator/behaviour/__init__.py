@@ -7,9 +7,14 @@ from typing import Final
 
 _FILES: Final = (
     "access",
+    "devices",
+    "directory",
     "bond",
     "host",
+    "message",
+    "migrate",
     "network",
+    "policies",
     "pif",
     "sr",
     "tunnel",
@@ -20,8 +25,10 @@ _FILES: Final = (
     "vm_clone",
     "vm_config",
     "vm_provision",
+    "vm_snapshot",
     "vm_start",
     "vm_stop",
+    "vm_suspend",
 )
 
 
