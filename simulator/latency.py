@@ -43,6 +43,9 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VM.destroy": Figure(0.05, "assumed"),
     "VM.start": Figure(5.0, "assumed"),  # start and start_on, on the host
     "VM.start per disk": Figure(1.0, "assumed"),  # beyond the first
+    "VM.suspend": Figure(8.0, "assumed"),
+    "VM.resume": Figure(8.0, "assumed"),
+    "VM.pool_migrate": Figure(15.0, "assumed"),
     "VM.pause": Figure(0.3, "assumed"),
     "VM.hard_shutdown": Figure(3.0, "assumed"),
     "VM.clean_shutdown": Figure(12.0, "assumed"),

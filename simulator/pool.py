@@ -59,7 +59,7 @@ def build(world: World) -> None:
     hosts = [_add_host(call, number, networks) for number in range(1, world.options.hosts + 1)]
     world.db.set(pool, "master", hosts[0].ref)
     srs = [_add_sr(call, f"sr-{number}", hosts) for number in range(1, world.options.srs + 1)]
-    world.db.set(pool, "default_SR", srs[0].ref)
+    world.db.update(pool, default_SR=srs[0].ref, suspend_image_SR=srs[0].ref)
     _add_isos(call, hosts)
     for kind in ("nfs", "iso", "lvmoiscsi"):
         world.db.create("SM", name_label=kind, type=kind, vendor="pretended", version="1.0")

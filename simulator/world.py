@@ -66,6 +66,7 @@ class World:
         self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
         self.domains = 0  # the last domain id given
+        self.messages: dict[str, dict[str, Any]] = {}  # by ref, oldest first
 
     def master(self) -> Row:
         return self.db.get("host", self.db.only("pool")["master"])

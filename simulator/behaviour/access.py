@@ -146,16 +146,6 @@ def event_current(call: Call) -> int:
     return call.db.generation
 
 
-@call("message.get_all() -> message ref set", changes=False)
-def message_get_all(_call: Call) -> list[str]:
-    return []
-
-
-@call("message.get_all_records() -> (message ref -> message record) map", changes=False)
-def message_get_all_records(_call: Call) -> dict[str, Any]:
-    return {}
-
-
 @call("pool.sync_database() -> void", has_async=True, changes=False)
 def sync_database(_call: Call) -> str:
     return ""
