@@ -71,6 +71,12 @@ def _marks(call: Call, vdi: Row, operation: str, *, attached_ok: bool) -> Callab
     ]
 
 
+def _assert_persistent(vdi: Row) -> None:
+    """A disk that is reset when its VM starts is no disk to take copies of."""
+    if vdi["on_boot"] == "reset":
+        raise ApiError("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
+
+
 def take_space(call: Call, sr: Row, size: int, *, promised: int) -> None:
     """Use space on the SR; `promised` is the size that the disk may grow to."""
     free = sr["physical_size"] - sr["physical_utilisation"]
@@ -130,6 +136,8 @@ async def snapshot(call: Call, ref: str, _params: dict[str, str]) -> str:
 
 async def _fast_copy(call: Call, ref: str, operation: str) -> str:
     vdi = call.db.get("VDI", ref)
+    if operation == "snapshot":
+        _assert_persistent(vdi)
     async with call.world.locks.marked(call, _marks(call, vdi, operation, attached_ok=True)):
         await call.spend(f"VDI.{operation}")
         sr = call.db.get("SR", vdi["SR"])
@@ -155,6 +163,7 @@ def _copy_row(call: Call, vdi: Row, sr: str, used: int) -> str:
 async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
     """A full copy marks the disk alone, so it runs beside the work of the SR."""
     vdi = call.db.get("VDI", ref)
+    _assert_persistent(vdi)
     target = call.db.find("VDI", into)
     sr = call.db.get("SR", target["SR"] if target else sr_ref if sr_ref != NULL else vdi["SR"])
     if sr["content_type"] == "iso":
