@@ -6,12 +6,14 @@ HOST_IS_SLAVE names a bare address, and so a client that follows it needs no oth
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from simulator import certificates
 from simulator.http import Server
+from simulator.rawdisk import open_upload
 from simulator.rpc import Door
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class Doors:
         each: bool,
     ) -> Server:
         address = host["address"] if each else LOOPBACK
-        server = Server(Door(self.world, address if each else ""))
+        uploads = functools.partial(open_upload, self.world)
+        server = Server(Door(self.world, address if each else ""), uploads=uploads)
         self.servers.append(server)
         await server.listen(address, port, certificate.context if certificate else None)
         return server

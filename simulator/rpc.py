@@ -9,6 +9,7 @@ from simulator import members, wire_json, wire_xml
 from simulator.dispatch import serve
 from simulator.errors import ApiError, Dropped, Malformed
 from simulator.http import Request, Response, error_page, malformed_page
+from simulator.rawdisk import download
 from simulator.world import World
 
 
@@ -22,8 +23,12 @@ class Door:
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
         if self.world.is_down or not members.is_alive(self.world, self.address):
             raise Dropped
+        if request.upload is not None:
+            return request.upload.answer()
         if request.method != "POST":
-            return error_page(404, "There is nothing to get here; calls are posted.")
+            return download(self.world, request) or error_page(
+                404, "There is nothing to get here; calls are posted."
+            )
         path = request.target.partition("?")[0]
         try:
             if path == "/jsonrpc":

@@ -54,10 +54,15 @@ class Sessions:
     async def _prove(self, name: str, password: str) -> None:
         async with self._logins:
             await asyncio.sleep(self.world.latency.of("session.login_with_password"))
+        self.prove(name, password)
+
+    def prove(self, name: str, password: str) -> str:
+        """The role of who knows the password; anyone else is refused."""
         user = self._users.get(name)
         given, known = password.encode(errors="replace"), user.password.encode() if user else b""
         if user is None or not hmac.compare_digest(given, known):
             raise ApiError("SESSION_AUTHENTICATION_FAILED", name, "Authentication failure")
+        return user.role
 
     def open(self, user: str, originator: str) -> Row:
         role = self._users[user].role

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
+from simulator.allowed import Allowed
 from simulator.calllog import CallLog
 from simulator.db import Database
 from simulator.events import Events
 from simulator.faults import Faults
 from simulator.guests import Guests
+from simulator.images import Images
 from simulator.latency import Latency
 from simulator.locks import Locks
 from simulator.memory import Memory
@@ -55,8 +57,11 @@ class World:
         self.tasks = Tasks(self)
         self.sessions = Sessions(self, (User("root", options.password), *options.users))
         self.events = Events(self.db)
+        self.allowed = Allowed(self.db)
+        self.db.on_change = self._changed
         self.faults = Faults(self, options.seed)
         self.guests = Guests(self)
+        self.images = Images()
         self.log = CallLog()
         self.certificates: dict[str, str] = {}  # of hosts that speak https, as PEM
         self.restarts = 0
@@ -67,6 +72,10 @@ class World:
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
         self.domains = 0  # the last domain id given
         self.messages: dict[str, dict[str, Any]] = {}  # by ref, oldest first
+
+    def _changed(self, cls: str, ref: str) -> None:
+        self.events.changed(cls, ref)
+        self.allowed.note(cls, ref)
 
     def master(self) -> Row:
         return self.db.get("host", self.db.only("pool")["master"])

@@ -152,7 +152,9 @@ def _copy_row(call: Call, vdi: Row, sr: str, used: int) -> str:
         if name not in _NOT_COPIED
     }
     own = {"SR": sr, "is_a_snapshot": False, "snapshot_of": NULL, "snapshot_time": EPOCH}
-    return make_row(call, **{**values, **own, "physical_utilisation": used}).ref
+    copy = make_row(call, **{**values, **own, "physical_utilisation": used})
+    call.world.images.copy(vdi.ref, copy.ref)
+    return copy.ref
 
 
 @call(
@@ -176,6 +178,7 @@ async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
         assert_plugged(call, sr)
         await call.spend("VDI.copy per GiB", vdi["virtual_size"] / 2**30)
         if target is not None:
+            call.world.images.copy(vdi.ref, target.ref)
             return target.ref
         take_space(call, sr, vdi["physical_utilisation"], promised=vdi["virtual_size"])
         return _copy_row(call, vdi, sr.ref, vdi["physical_utilisation"])
@@ -201,6 +204,7 @@ def forget(call: Call, vdi: Row) -> None:
             physical_utilisation=max(0, sr["physical_utilisation"] - vdi["physical_utilisation"]),
             virtual_allocation=max(0, sr["virtual_allocation"] - vdi["virtual_size"]),
         )
+    call.world.images.drop(vdi.ref)
     call.db.destroy(vdi)
 
 
