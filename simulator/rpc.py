@@ -39,6 +39,9 @@ class Door:
 
     def _json(self, request: Request) -> Response | Awaitable[Response]:
         call = wire_json.decode(request.body)
+        if call.garbled is not None:
+            refusal = ["INVALID_VALUE", "Invalid UTF-8 string in parameter", call.garbled]
+            return Response(wire_json.failure(call, refusal), "application/json")
         return self._reply(
             request,
             call.method,
