@@ -202,5 +202,5 @@ def get_allowed_vif_devices(call: Call, ref: str) -> list[str]:
 
 @call("VM.update_allowed_operations(self: VM ref) -> void", has_async=True, changes=False)
 def update_allowed_operations(call: Call, ref: str) -> str:
-    call.db.get("VM", ref)
+    call.world.allowed.note("VM", call.db.get("VM", ref).ref)
     return ""

@@ -10,11 +10,11 @@ from simulator.faults import Rule
 Pretend = Callable[..., None]
 
 
-async def network(pool: Any, name: str = "", **more: Any) -> str:
+async def network(pool: Any, name: str = "", **more: Any) -> Any:
     return await pool.done("network.create", {"name_label": name, "other_config": {}, **more})
 
 
-def guest_pifs(pool: Any) -> list[Any]:
+def guest_pifs(pool: Any) -> Any:
     return pool.db.rows("PIF", pool.one("network", "guest")["PIFs"])
 
 

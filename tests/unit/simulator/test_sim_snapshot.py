@@ -184,7 +184,7 @@ def test_a_host_is_emptied_and_takes_nothing_meanwhile(pretend: Pretend) -> None
 
         async def at_phase(call: Any, phase: str) -> None:
             if (call.name, phase) == ("host.evacuate", "vm"):
-                args = (vms[0].ref, host.ref, {})
+                args: tuple[Any, ...] = (vms[0].ref, host.ref, {})
                 seen.append(await pool.refused("VM.pool_migrate", *args))
 
         pool.world.faults.at_phase = at_phase
