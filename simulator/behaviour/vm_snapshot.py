@@ -11,7 +11,7 @@ from typing import Any, Final
 from simulator.behaviour import vdi
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import Duplicate, copy_vif, has_own_disk
-from simulator.behaviour.vm_start import run_somewhere
+from simulator.behaviour.vm_start import devices_of, run_somewhere
 from simulator.behaviour.vm_state import COPYING, assert_may, assert_no_template
 from simulator.behaviour.vm_stop import become_halted, stop
 from simulator.behaviour.vm_suspend import assert_suspendable, put_to_sleep
@@ -79,6 +79,7 @@ async def _checkpoint(call: Call, vm: Row, name: str) -> Row:
     if vm["power_state"] != "Running":
         return await _take(call, vm, name, [])
     host = call.db.get("host", vm["resident_on"])
+    attached = [row for row in devices_of(call, vm) if row["currently_attached"]]
     try:
         await put_to_sleep(call, vm)
     except ApiError as failed:
@@ -87,12 +88,12 @@ async def _checkpoint(call: Call, vm: Row, name: str) -> Row:
     try:
         return await _take(call, vm, name, [], "Running")
     finally:
-        await _wake(call, vm, host)
+        await _wake(call, vm, host, attached)
 
 
-async def _wake(call: Call, vm: Row, host: Row) -> None:
+async def _wake(call: Call, vm: Row, host: Row, devices: list[Row]) -> None:
     try:
-        await run_somewhere(call, vm, host, paused=False, before="Suspended")
+        await run_somewhere(call, vm, host, devices, paused=False, before="Suspended")
     except ApiError as failed:
         raise ApiError("VM_CHECKPOINT_RESUME_FAILED", vm.ref) from failed
 

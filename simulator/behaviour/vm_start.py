@@ -63,7 +63,9 @@ async def bring_to_life(
         assert_no_template(vm, how)
 
     def disks() -> list[Mark]:
-        return [vbd.attach_mark(call, row) for row in call.db.rows("VBD", vm["VBDs"])]
+        vbds = call.db.rows("VBD", vm["VBDs"])
+        vbd.assert_no_disk_twice(call, vbds)
+        return [vbd.attach_mark(call, row) for row in vbds]
 
     def interfaces() -> list[Mark]:
         return [vif.attach_mark(call, row) for row in call.db.rows("VIF", vm["VIFs"])]
@@ -73,7 +75,8 @@ async def bring_to_life(
         locks.marked(call, disks, quick=True),
         locks.marked(call, interfaces),
     ):
-        host = await run_somewhere(call, vm, host, paused=paused, before=before)
+        held = [row for row in devices_of(call, vm) if call.mark in row["current_operations"]]
+        host = await run_somewhere(call, vm, host, held, paused=paused, before=before)
         where = f"on host: {host['name_label']} (uuid: {host.uuid})"
         done = "started" if before == "Halted" else "resumed"
         tell(call, f"VM_{done.upper()}", vm, f"VM '{vm['name_label']}' {done} {where}")
@@ -82,16 +85,23 @@ async def bring_to_life(
     return ""
 
 
-async def run_somewhere(call: Call, vm: Row, host: Row | None, *, paused: bool, before: str) -> Row:
-    """Place the VM and run it; its devices are held already."""
+async def run_somewhere(
+    call: Call, vm: Row, host: Row | None, devices: list[Row], *, paused: bool, before: str
+) -> Row:
+    """Place the VM and run it with devices that are held already: those alone are attached."""
     chosen = await _place(call, vm, host)
     try:
         with _marked_host(call, chosen, "vm_start" if before == "Halted" else "vm_resume"):
             await call.phase("placed")
-            await on_host(call, chosen, _run(call, vm, chosen, paused=paused, before=before))
+            work = _run(call, vm, chosen, devices, paused=paused, before=before)
+            await on_host(call, chosen, work)
     finally:
         call.world.memory.unschedule(vm)
     return chosen
+
+
+def devices_of(call: Call, vm: Row) -> list[Row]:
+    return [*call.db.rows("VBD", vm["VBDs"]), *call.db.rows("VIF", vm["VIFs"])]
 
 
 async def _place(call: Call, vm: Row, host: Row | None) -> Row:
@@ -142,7 +152,9 @@ async def on_host(call: Call, host: Row, work: object) -> None:
         raise
 
 
-async def _run(call: Call, vm: Row, host: Row, *, paused: bool, before: str) -> None:
+async def _run(
+    call: Call, vm: Row, host: Row, devices: list[Row], *, paused: bool, before: str
+) -> None:
     """Build the domain, once one of the host's workers is free."""
     async with call.world.locks.host_queue(host.ref):
         call.stop_if_cancelled()
@@ -151,7 +163,7 @@ async def _run(call: Call, vm: Row, host: Row, *, paused: bool, before: str) -> 
         resumed = before == "Suspended"
         if not resumed:
             call.world.guests.silence(vm)
-        _attach(call, vm, host)
+        _attach(call, devices, host)
         try:
             await call.spend("VM.resume" if resumed else "VM.start")
             disks = sum(1 for row in call.db.rows("VBD", vm["VBDs"]) if row["type"] == "Disk")
@@ -170,13 +182,12 @@ async def _run(call: Call, vm: Row, host: Row, *, paused: bool, before: str) -> 
             call.world.guests.boot(vm)
 
 
-def _attach(call: Call, vm: Row, host: Row) -> None:
-    db = call.db
-    for row in db.rows("VBD", vm["VBDs"]):
-        db.set(row, "currently_attached", True)
-    for row in db.rows("VIF", vm["VIFs"]):
-        db.set(row, "currently_attached", True)
-        pif.bring_up_network(call, row["network"], host.ref)
+def _attach(call: Call, devices: list[Row], host: Row) -> None:
+    for row in devices:
+        if call.db.find(row.cls.name, row.ref) is row:
+            call.db.set(row, "currently_attached", True)
+            if row.cls.name == "VIF":
+                pif.bring_up_network(call, row["network"], host.ref)
 
 
 def detach(call: Call, vm: Row) -> None:
@@ -189,7 +200,8 @@ def detach(call: Call, vm: Row) -> None:
 def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
     db = call.db
     for row in db.rows("VBD", vm["VBDs"]):
-        vbd.attach(call, row)
+        if row["currently_attached"]:
+            vbd.attach(call, row)
     call.world.domains += 1
     call.world.memory.unschedule(vm)
     db.update(
