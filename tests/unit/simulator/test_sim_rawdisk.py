@@ -40,7 +40,7 @@ def transfer(sim: Any, path: str, body: bytes | None = None, login: str = "") ->
         {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
     )
     method = "GET" if body is None else "PUT"
-    request = urllib.request.Request(f"{sim.url}{path}", body, headers, method=method)  # noqa: S310
+    request = urllib.request.Request(f"{sim.url}{path}", body, headers, method=method)  # noqa: S310 - ours
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - ours
             return answer.status, answer.read()
