@@ -183,7 +183,7 @@ class Machine(RuleBasedStateMachine):
             self.send(method, vm.ref, *ON_VM[method], how=how)
 
     @rule(number=NUMBERS, host=st.integers(0, 1), how=HOW, paused=st.booleans())
-    def start_on(self, number: int, host: int, how: str, paused: bool) -> None:  # noqa: FBT001
+    def start_on(self, number: int, host: int, how: str, paused: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
         if vm := self.mine(number):
             self.send("VM.start_on", vm.ref, self.db.all("host")[host].ref, paused, True, how=how)
 
