@@ -37,6 +37,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VDI.resize": Figure(0.8, "assumed"),
     "VDI.destroy": Figure(1.0, "assumed"),
     "SR.scan": Figure(1.0, "assumed"),
+    "PBD.plug": Figure(0.5, "assumed"),
     "VM.clone rows": Figure(0.2, "assumed"),  # what a clone takes beside its disks
     "VM.provision": Figure(0.05, "assumed"),
     "VM.create": Figure(0.02, "assumed"),

@@ -70,11 +70,10 @@ PCI: disable_dom0_access enable_dom0_access get_dom0_access_status
 PGPU: get_remaining_capacity enable_dom0_access disable_dom0_access
 GPU_group: get_remaining_capacity
 pool_update: introduce precheck apply pool_apply pool_clean destroy attach detach resync_host
-SR: create introduce make destroy forget update get_supported_types probe probe_ext
-  create_new_blob set_physical_size set_virtual_allocation set_physical_utilisation
-  assert_can_host_ha_statefile assert_supports_database_replication enable_database_replication
-  disable_database_replication get_data_sources record_data_source query_data_source
-  forget_data_source_archives get_live_hosts
+SR: create introduce make destroy probe probe_ext create_new_blob set_physical_size
+  set_virtual_allocation set_physical_utilisation assert_can_host_ha_statefile
+  assert_supports_database_replication enable_database_replication disable_database_replication
+  get_data_sources record_data_source query_data_source forget_data_source_archives get_live_hosts
 PBD: set_device_config
 VDI: introduce pool_introduce db_introduce db_forget update force_unlock set_virtual_size
   set_physical_utilisation set_is_a_snapshot set_snapshot_of set_snapshot_time
@@ -97,7 +96,6 @@ VGPU: atomic_set_resident_on
 VTPM: get_contents set_contents
 VMSS: snapshot_now
 network: pool_introduce create_new_blob attach_for_vm detach_for_vm add_purpose remove_purpose
-VIF: move add_trunks remove_trunks set_trunks
 PIF: create_VLAN destroy reconfigure_ipv6 set_primary_address_type scan introduce forget
   pool_introduce db_introduce db_forget set_property
 VLAN: pool_introduce

@@ -65,6 +65,8 @@ def vdi_mark(call: Call, vdi: Row, operation: str, *, attached_ok: bool) -> Mark
 
 def _marks(call: Call, vdi: Row, operation: str, *, attached_ok: bool) -> Callable[[], list[Mark]]:
     sr = call.db.get("SR", vdi["SR"])
+    if sr["content_type"] == "iso":
+        raise ApiError("SR_OPERATION_NOT_SUPPORTED", sr.ref)
     return lambda: [
         vdi_mark(call, vdi, operation, attached_ok=attached_ok),
         sr_mark(call, sr, f"vdi_{operation}"),

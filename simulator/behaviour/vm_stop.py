@@ -157,6 +157,9 @@ async def _reboot_on(call: Call, vm: Row, host: Row) -> None:
 @call("VM.power_state_reset(vm: VM ref) -> void", has_async=True)
 def power_state_reset(call: Call, ref: str) -> str:
     vm = call.db.get("VM", ref)
+    assert_may(call, vm, "power_state_reset")
+    if vm["is_control_domain"]:
+        raise ApiError("CANNOT_RESET_CONTROL_DOMAIN", ref)
     host = call.db.find("host", vm["resident_on"])
     if host is not None:
         metrics = call.db.find("host_metrics", host["metrics"])
@@ -181,5 +184,9 @@ async def destroy(call: Call, ref: str) -> str:
     async with call.world.locks.marked(call, lambda: [Mark(vm, "destroy", check)]):
         await call.spend("VM.destroy")
         await call.phase("rows")
+        for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs")):
+            for row in call.db.rows(cls, list(vm[field])):
+                call.db.destroy(row)
+                await call.phase(f"after {cls.lower()}")
         destroy_rows(call, vm)
     return ""
