@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from simulator import pool
+from simulator import plans, pool
 from simulator.control import Control
 from simulator.doors import LOOPBACK, Doors
 from simulator.http import Server
@@ -65,6 +65,14 @@ def _users(text: str) -> tuple[User, ...]:
         raise argparse.ArgumentTypeError(f"{text}: {wrong}") from None
 
 
+def _plan(text: str) -> plans.Plan:
+    try:
+        return plans.load(text)
+    except (OSError, TypeError, ValueError) as wrong:
+        names = ", ".join(plans.shipped())
+        raise argparse.ArgumentTypeError(f"{text}: {wrong} (there are: {names})") from None
+
+
 def _parser() -> _Parser:
     parser = _Parser("simulator", description="Pretends to be a XenServer pool, on loopback.")
     add = parser.add_argument
@@ -72,6 +80,7 @@ def _parser() -> _Parser:
     add("--https-port", type=_port, help="where it listens over https too; 0 picks one")
     add("--listen-all", action="store_true", help="each host listens, from 127.0.0.1 on")
     add("--control-port", type=_port, help="where the control port listens; 0 picks one")
+    add("--pool", type=_plan, metavar="FILE|NAME", help=f"one of {', '.join(plans.shipped())}")
     add("--hosts", type=_positive, default=4)
     add("--srs", type=_positive, default=2, help="shared SRs, beside the one for ISOs")
     add("--time-scale", type=_scale, default=1.0, help="multiplies latencies; 0: none")
@@ -96,12 +105,13 @@ def _options(args: argparse.Namespace) -> Options:
         hosts=args.hosts,
         srs=args.srs,
         time_scale=args.time_scale,
-        profile=args.profile,
-        network_backend=args.network_backend,
+        profile=args.pool.profile if args.pool else args.profile,
+        network_backend=args.pool.network_backend if args.pool else args.network_backend,
         host_workers=args.host_workers,
         seed=args.seed,
         password=password,
         users=args.users,
+        plan=args.pool,
     )
 
 

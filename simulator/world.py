@@ -25,6 +25,7 @@ from simulator.tasks import Tasks
 
 if TYPE_CHECKING:
     from simulator.db import Row
+    from simulator.plans import Plan
 
 Profile = Literal["current", "8.2"]
 Backend = Literal["openvswitch", "bridge"]
@@ -43,6 +44,7 @@ class Options:
     seed: int = 0
     password: str = "xenroot"  # noqa: S105 - the documented default of a pretended pool
     users: tuple[User, ...] = ()  # beside root
+    plan: Plan | None = None  # instead of so many hosts and SRs
 
 
 class World:
