@@ -16,6 +16,9 @@ from xenlaunch.xapi.transport import Trust
 _LINE = re.compile(r"^(host-\d) on (https://\S+), fingerprint (sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 
+_openssl = pytest.mark.full("openssl")
+
+
 @pytest.fixture
 def pool(simulator: StartSimulator) -> SimulatorProcess:
     return simulator("--listen-all", "--https-port", "0", hosts=3)
@@ -33,11 +36,12 @@ def _session(pool: SimulatorProcess, addresses: list[str], pins: list[str]) -> S
         addresses,
         pool.username,
         lambda: SecretStr(pool.password),
-        Trust(pins=tuple(pins)),
+        Trust(allow_http=not pins, pins=tuple(pins)),
         login_pause=0.0,
     )
 
 
+@_openssl
 def test_a_supporter_leads_to_the_master_and_every_member_has_its_own_certificate(
     pool: SimulatorProcess, members: dict[str, tuple[str, str]]
 ) -> None:
@@ -59,6 +63,7 @@ def test_a_supporter_leads_to_the_master_and_every_member_has_its_own_certificat
     ]
 
 
+@_openssl
 def test_a_master_whose_certificate_is_not_pinned_is_not_talked_to(
     pool: SimulatorProcess, members: dict[str, tuple[str, str]]
 ) -> None:
@@ -69,6 +74,7 @@ def test_a_master_whose_certificate_is_not_pinned_is_not_talked_to(
     assert [call["outcome"] for call in pool.calls()] == ["HOST_IS_SLAVE"]
 
 
+@_openssl
 def test_a_session_follows_the_master_when_it_moves(
     pool: SimulatorProcess, members: dict[str, tuple[str, str]]
 ) -> None:
@@ -82,6 +88,7 @@ def test_a_session_follows_the_master_when_it_moves(
         assert session.read("host.get_name_label", master) == "host-2"
 
 
+@_openssl
 def test_the_certificate_is_the_one_that_the_pool_shows(
     pool: SimulatorProcess, members: dict[str, tuple[str, str]]
 ) -> None:
@@ -91,3 +98,18 @@ def test_the_certificate_is_the_one_that_the_pool_shows(
         pem = session.read("host.get_server_certificate", host)
 
     assert pem.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_without_encryption_too_the_master_is_found_and_followed(
+    simulator: StartSimulator,
+) -> None:
+    pool = simulator("--listen-all", hosts=3)
+    supporter = pool.url.replace("127.0.0.1", "127.0.0.2")
+    with closing(_session(pool, [supporter, pool.url], [])) as session:
+        before = session.read("host.get_all")
+        pool.control("POST", "/master/host-3")
+
+        assert session.read("host.get_all") == before
+        pool.control("POST", "/master/host-1")
+        pool.control("POST", "/hosts/host-3/kill")
+        assert session.read("host.get_all") == before

@@ -93,6 +93,7 @@ def encrypted(start_simulator: Any) -> Iterator[tuple[Process, int]]:
     assert (code, err) == (0, "")
 
 
+@pytest.mark.full("openssl")
 def test_plain_text_and_broken_handshakes_at_the_https_port(
     encrypted: tuple[Process, int],
 ) -> None:
