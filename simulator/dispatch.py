@@ -19,7 +19,7 @@ from simulator.behaviour import load
 from simulator.calllog import Entry
 from simulator.calls import DECLARED, Call, Method
 from simulator.errors import ApiError, Dropped
-from simulator.generic import generated
+from simulator.generic import generated, read_constructor
 from simulator.world import World
 
 _ASYNC: Final = "Async."
@@ -108,6 +108,8 @@ def _read(method: Method, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
         session = _SESSION.read(params[0])
     args = [p.read(value) for p, value in zip(method.params, params[skip:], strict=False)]
     args += [p.default for p in method.params[len(args) :]]
+    if method.verb == "create" and method.params[0].type == f"{method.cls} record":
+        read_constructor(method.cls, args[0])  # what is wrong with it comes before the session
     return session, tuple(args)
 
 
