@@ -64,6 +64,10 @@ storm: .venv-dev/installed ## the long test: everything is killed again and agai
 	@test -d tests/storm || { echo "there is no storm test yet" >&2; exit 1; }
 	@STORM=1 FULL=$(FULL) $(DEV) -m pytest tests/storm $(PYTEST_ARGS)
 
+.PHONY: peers
+peers: .venv-peers/installed ## clients written by others (the official SDK, Ansible) on the simulator
+	@.venv-peers/bin/python -m pytest --confcutdir=tests/peers tests/peers $(PYTEST_ARGS)
+
 .PHONY: conformance
 conformance: .reference .venv-dev/installed ## hold simulator and client against XAPI's datamodel: REFERENCE=path
 	@XENLAUNCH_REFERENCE="$(abspath $(REFERENCE))" $(DEV) -m pytest tests/contract $(PYTEST_ARGS)
@@ -95,6 +99,13 @@ clean: ## remove what make made
 # the build back end of the lock.
 .venv/installed: requirements/run.txt
 .venv-dev/installed $(VERSIONS:%=.venv-%/installed): requirements/dev.txt
+
+# The peers have an environment of their own, without the project: half a gigabyte, for Ansible.
+.venv-peers/installed: requirements/peers.txt | .python
+	@echo "installing into $(@D)"
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
 
 %/installed: pyproject.toml | .python
 	@echo "installing into $(@D)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import math
 import signal
 import sys
@@ -12,14 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from simulator import pool
+from simulator import plans, pool
 from simulator.control import Control
+from simulator.doors import LOOPBACK, Doors
 from simulator.http import Server
 from simulator.latency import FIGURES
-from simulator.rpc import Door
+from simulator.rbac import User, read_users
 from simulator.world import Options, World
 
-_LOOPBACK = "127.0.0.1"
+_USERS_HELP = 'users beside root, in JSON: [{"name": …, "password": …, "role": …}]'
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,18 +58,39 @@ def _latency(text: str) -> tuple[str, float]:
     return name, _scale(seconds)
 
 
+def _users(text: str) -> tuple[User, ...]:
+    try:
+        return read_users(json.loads(Path(text).read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as wrong:
+        raise argparse.ArgumentTypeError(f"{text}: {wrong}") from None
+
+
+def _plan(text: str) -> plans.Plan:
+    try:
+        return plans.load(text)
+    except (OSError, TypeError, ValueError) as wrong:
+        names = ", ".join(plans.shipped())
+        raise argparse.ArgumentTypeError(f"{text}: {wrong} (there are: {names})") from None
+
+
 def _parser() -> _Parser:
     parser = _Parser("simulator", description="Pretends to be a XenServer pool, on loopback.")
     add = parser.add_argument
     add("--port", type=_port, default=8080, help="where the pool listens; 0 picks one")
+    add("--https-port", type=_port, help="where it listens over https too; 0 picks one")
+    add("--listen-all", action="store_true", help="each host listens, from 127.0.0.1 on")
     add("--control-port", type=_port, help="where the control port listens; 0 picks one")
+    add("--pool", type=_plan, metavar="FILE|NAME", help=f"one of {', '.join(plans.shipped())}")
     add("--hosts", type=_positive, default=4)
     add("--srs", type=_positive, default=2, help="shared SRs, beside the one for ISOs")
     add("--time-scale", type=_scale, default=1.0, help="multiplies latencies; 0: none")
     add("--profile", choices=("current", "8.2"), default="current", help="which generation")
+    backends = ("openvswitch", "bridge")
+    add("--network-backend", choices=backends, default=backends[0], help="of every host")
     add("--host-workers", type=_positive, default=4, help="starts that a host runs at once")
     add("--seed", type=int, default=0, help="of jitter and of faults by chance")
     add("--latency", type=_latency, action="append", default=[], metavar="NAME=SECONDS")
+    add("--users", type=_users, default=(), metavar="FILE", help=_USERS_HELP)
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--password", default="xenroot", help="of root (default: xenroot)")
     secret.add_argument("--password-file", type=Path)
@@ -82,10 +105,13 @@ def _options(args: argparse.Namespace) -> Options:
         hosts=args.hosts,
         srs=args.srs,
         time_scale=args.time_scale,
-        profile=args.profile,
+        profile=args.pool.profile if args.pool else args.profile,
+        network_backend=args.pool.network_backend if args.pool else args.network_backend,
         host_workers=args.host_workers,
         seed=args.seed,
         password=password,
+        users=args.users,
+        plan=args.pool,
     )
 
 
@@ -96,21 +122,29 @@ async def _run(args: argparse.Namespace, options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, control = Server(Door(world)), Server(Control(world), body_max=None)
-    world.on_restart = server.abort_connections
-    await server.listen(_LOOPBACK, args.port)
-    if args.control_port is not None:
-        await control.listen(_LOOPBACK, args.control_port)
-        sys.stderr.write(f"control on {control.address}\n")
-        sys.stderr.flush()
+    doors, control = Doors(world), Server(Control(world), body_max=None)
+    world.on_restart = doors.abort_connections
+    try:
+        await doors.open(args.port, args.https_port, each=args.listen_all)
+        if args.control_port is not None:
+            await control.listen(LOOPBACK, args.control_port)
+            sys.stderr.write(f"control on {control.address}\n")
+        await _serve(world, doors, stop)
+    finally:
+        doors.close()
+        control.close()
+        await world.stop()
+
+
+async def _serve(world: World, doors: Doors, stop: asyncio.Event) -> None:
+    """Say where the pool listens, now that it does, until it is to stop."""
     collector = asyncio.create_task(world.tasks.collect_for_ever())
-    sys.stdout.write(f"listening on {server.address}\n")
+    sys.stderr.write("".join(f"{line}\n" for line in doors.said))
+    sys.stderr.flush()
+    sys.stdout.write(f"listening on {doors.address}\n")
     sys.stdout.flush()
     await stop.wait()
-    server.close()
-    control.close()
     collector.cancel()
-    await world.stop()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,6 +43,7 @@ class Call:
     task: Row | None = None
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     args: tuple[Any, ...] = ()
+    host: str = ""  # the member that was asked, where each has its own address
 
     @property
     def db(self) -> Database:

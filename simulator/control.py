@@ -8,8 +8,10 @@
     DELETE /faults                     drop all rules
     GET    /latency                    seconds of each act as they are now
     PUT    /latency {"VM.start": 20}   set some, in seconds as they are; null gives one back
-    POST   /restart {"seconds": 2}     restart xapi; for so long (or not at all) it does not answer
+    POST   /restart {"seconds": 2}     restart xapi; for so long (or not at all) it does not answer,
+                                       and for "booting" more it says HOST_STILL_BOOTING
     POST   /sessions/expire            end all sessions
+    POST   /master/NAME                make another host the master
     POST   /hosts/NAME/kill            the host dies; /revive brings it back, empty
     POST   /srs/NAME/fill              no space is left;  /empty gives it back
     GET    /state                      all rows, by class and ref
@@ -53,6 +55,9 @@ class Control:
             return _answer({"error": str(wrong)}, 400)
 
     def _do(self, method: str, parts: list[str], query: Mapping[str, str], given: Any) -> Any:
+        if method == "POST" and len(parts) == 2 and parts[0] == "master":
+            self.world.move_master(state.named(self.world, "host", parts[1]))
+            return {"done": f"{parts[1]} is the master"}
         if len(parts) == 3:
             return self._to_object(method, *parts)
         action = _ACTIONS.get((method, "/".join(parts)))
@@ -109,7 +114,8 @@ def _set_latency(world: World, _query: Any, given: Any) -> Any:
 
 
 def _restart(world: World, _query: Any, given: Any) -> Any:
-    world.restart(float((given or {}).get("seconds", 0)))
+    times = given or {}
+    world.restart(float(times.get("seconds", 0)), float(times.get("booting", 0)))
     return {"done": "xapi restarted", "restarts": world.restarts}
 
 

@@ -1,7 +1,9 @@
 """From the name of a call to its answer, in XAPI's order.
 
-The method is looked up, its parameters are counted and read, then the session is checked, and only
-then anything happens. Whoever gets an error from one of the earlier steps knows that nothing ran.
+The method is looked up, its parameters are counted and read, then the session is checked and the
+role of its user, and only then anything happens. Whoever gets an error from one of the earlier
+steps knows that nothing ran. A host that is not the master names the master; one that is still
+booting says so before all else.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import traceback
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
+from simulator import members, rbac
 from simulator.behaviour import load
 from simulator.calllog import Entry
 from simulator.calls import DECLARED, Call, Method
 from simulator.errors import ApiError, Dropped
-from simulator.generic import generated
+from simulator.generic import generated, read_constructor
 from simulator.world import World
 
 _ASYNC: Final = "Async."
@@ -39,12 +42,13 @@ _ON_THE_WIRE: Final[Mapping[str, tuple[Method, bool]]] = (
 
 
 def serve(
-    world: World, sent_as: str, params: Sequence[Any], headers: dict[str, str]
+    world: World, sent_as: str, params: Sequence[Any], headers: dict[str, str], host: str = ""
 ) -> Any | Awaitable[Any]:
     """
     Do one call: its value, or an awaitable of it; a failure is raised.
 
-    What needs no waiting is done at once, so that reading the pool costs no task of the event loop.
+    `host` is the member that was asked; none is the pool's one address, which is the master's. What
+    needs no waiting is done at once, so that reading the pool costs no task of the event loop.
     """
     if sent_as == "system.listMethods":
         return sorted(_ON_THE_WIRE)
@@ -52,12 +56,16 @@ def serve(
         return sent_as.removeprefix(_ALIVE)
     entry = world.log.begin(sent_as)
     try:
+        members.check_booted(world, sent_as)
         method, is_async = _look_up(sent_as)
         session, args = _read(method, params)
         if method.needs_session:
-            world.sessions.check(session)
+            world.sessions.check(session, method.name, host)
+            rbac.check(world.sessions.role_of(session), method.name)
+        else:
+            members.check_master(world, method.name, host)
         _note(world, entry, method, session, args)
-        call = Call(world, method.name, sent_as, session, headers=headers, args=args)
+        call = Call(world, method.name, sent_as, session, headers=headers, args=args, host=host)
         delay = world.latency.of_call(method.verb, changes=method.changes)
         if not (world.faults.rules or delay or is_async or method.has_async):
             value = method.body(call, *args)
@@ -100,6 +108,8 @@ def _read(method: Method, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
         session = _SESSION.read(params[0])
     args = [p.read(value) for p, value in zip(method.params, params[skip:], strict=False)]
     args += [p.default for p in method.params[len(args) :]]
+    if method.verb == "create" and method.params[0].type == f"{method.cls} record":
+        read_constructor(method.cls, args[0])  # what is wrong with it comes before the session
     return session, tuple(args)
 
 

@@ -61,7 +61,6 @@ class Events:
         self._by_session: dict[str, set[Waiter]] = {}
         self._registered: dict[str, tuple[set[str], int]] = {}
         self._count = 0
-        db.on_change = self._changed
 
     # -- the calls
 
@@ -171,7 +170,8 @@ class Events:
             _discard(self._waiting, key, waiter)
         _discard(self._by_session, waiter.session, waiter)
 
-    def _changed(self, cls: str, ref: str) -> None:
+    def changed(self, cls: str, ref: str) -> None:
+        """Wake who waits for it."""
         for key in ((cls, _EVERYTHING), (cls, ref)):
             for waiter in self._waiting.get(key, ()):
                 waiter.wake()

@@ -5,8 +5,12 @@ A rule is a JSON object:
     method       which call: a name ("VM.start_on") or a pattern ("VM.*"), without "Async."
     object       only where this is the object of the call: its ref, uuid or name, or an argument
     phase        only at this point within the operation, just before what it is named for:
-                 VM.clone, VM.copy: disk, row, vbd, vif, result;  VM.provision: disk, done;
-                 VM.start, VM.start_on: placed, started;  VM.destroy: rows;
+                 VM.clone, VM.copy, VM.snapshot, VM.checkpoint: disk, row, vbd, vif, memory,
+                 result;  VM.provision: disk, vbd, done;  VM.suspend: image;
+                 VM.revert: stop, old, disk, rows, result;  VM.checkpoint: asleep;
+                 VM.start, VM.start_on, VM.resume: placed, started;
+                 VM.destroy: rows, "after vbd", "after vif";  host.evacuate: vm;
+                 pool.create_VLAN, pool.create_VLAN_from_PIF: host;
                  VM.hard_shutdown, VM.clean_shutdown: stopped
     nth          only the nth matching call (from 1);  times: only so many times;
     probability  only so often (0 to 1)

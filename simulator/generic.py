@@ -14,9 +14,10 @@ from simulator.calls import Call, Method, method
 from simulator.db import Row, fresh, is_computed
 from simulator.errors import ApiError
 from simulator.filters import compile_filter
+from simulator.schema.beyond import LISTED
 from simulator.schema.declare import CLASSES, Class, Field
 from simulator.snapshot import Snapshot
-from simulator.values import map_sides, reader
+from simulator.values import NULL, map_sides, reader
 
 
 def generated() -> Iterator[Method]:
@@ -25,6 +26,10 @@ def generated() -> Iterator[Method]:
             yield from _lookups(cls)
             for field in cls.fields.values():
                 yield from _accessors(cls, field)
+        if cls.is_made:
+            yield from _makers(cls.name)
+    for name in LISTED:
+        yield from _empty(name)
 
 
 def _lookups(cls: Class) -> Iterator[Method]:
@@ -63,6 +68,21 @@ def setters(cls: str, field: str, type_: str, this: str, **how: bool) -> Iterato
         one = f"value: {type_[:-4]}"
         yield method(sig.format("add_", one), _adder(cls, field), **how)
         yield method(sig.format("remove_", one), _remover(cls, field), **how)
+
+
+def _empty(name: str) -> Iterator[Method]:
+    """A class that is listed and has nothing in it."""
+    refs, records = f"{name} ref set", f"({name} ref -> {name} record) map"
+    yield _read(f"{name}.get_all() -> {refs}", lambda *_: [])
+    yield _read(f"{name}.get_all_where(expr: string) -> {refs}", lambda *_: [])
+    yield _read(f"{name}.get_all_records() -> {records}", lambda *_: {})
+    yield _read(f"{name}.get_all_records_where(expr: string) -> {records}", lambda *_: {})
+
+
+def _makers(cls: str) -> Iterator[Method]:
+    make, end = f"{cls}.create(args: {cls} record) -> {cls} ref", f"{cls}.destroy(self: {cls} ref)"
+    yield method(make, _maker(cls), has_async=True)
+    yield method(f"{end} -> void", _destroyer(cls), has_async=True)
 
 
 def _read(signature: str, body: Callable[..., Any]) -> Method:
@@ -156,6 +176,26 @@ def _remover(cls: str, field: str) -> Callable[..., Any]:
 
 
 # -- constructors
+
+
+def _maker(cls: str) -> Callable[..., Any]:
+    def body(call: Call, args: Any) -> str:
+        values = read_constructor(cls, args)
+        for name, value in values.items():
+            kind = CLASSES[cls].fields[name].type
+            if kind.endswith(" ref") and value != NULL:
+                call.db.get(kind.removesuffix(" ref"), value)
+        return call.db.create(cls, **values).ref
+
+    return body
+
+
+def _destroyer(cls: str) -> Callable[..., Any]:
+    def body(call: Call, ref: str) -> str:
+        call.db.destroy(call.db.get(cls, ref))
+        return ""
+
+    return body
 
 
 def read_constructor(cls: str, args: Any) -> dict[str, Any]:

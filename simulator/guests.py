@@ -70,17 +70,22 @@ class Guests:
         networks: dict[str, str] = {}
         for vif in db.rows("VIF", vm["VIFs"]):
             if vif["currently_attached"]:
-                address = self._address(vif)
+                address = _asked_for(vm, vif) or self._address(vif)
                 networks[f"{vif['device']}/ip"] = address
                 networks[f"{vif['device']}/ipv4/0"] = address
         db.update(metrics, networks=networks, last_updated=now())
 
     def _address(self, vif: Row) -> str:
-        """A static address where one was configured, else one that no other VIF has."""
-        if vif["ipv4_configuration_mode"] == "Static" and vif["ipv4_addresses"]:
-            return str(vif["ipv4_addresses"][0]).partition("/")[0]
+        """Another address than any other VIF has."""
         if vif.ref not in self._addresses:
             self._given += 1
             high, low = divmod(self._given - 1, 250)
             self._addresses[vif.ref] = f"10.{high // 256 % 256}.{high % 256}.{low + 2}"
         return self._addresses[vif.ref]
+
+
+def _asked_for(vm: Row, vif: Row) -> str:
+    """The static address that was configured: on the VIF, or, as some clients do, in xenstore."""
+    if vif["ipv4_configuration_mode"] == "Static" and vif["ipv4_addresses"]:
+        return str(vif["ipv4_addresses"][0]).partition("/")[0]
+    return str(vm["xenstore_data"].get(f"vm-data/networks/{vif['device']}/ip", ""))

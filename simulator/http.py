@@ -7,18 +7,26 @@ too large ends the connection before it is read.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, NamedTuple, Protocol
 
 import httptools
 
 from simulator.errors import Dropped
 
 BODY_MAX: Final = 300 * 1024
-_REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    500: "Internal Server Error",
+}
 _HEADERS_MAX: Final = 64 * 1024
 
 
@@ -30,6 +38,15 @@ class Request(NamedTuple):
     headers: dict[str, str]  # names in lower case
     body: bytes
     keep_alive: bool
+    upload: Upload | None = None
+
+
+class Upload(Protocol):
+    """Takes a body as it comes, however large it is."""
+
+    def feed(self, part: bytes) -> None: ...
+
+    def answer(self) -> Response: ...
 
 
 class Response(NamedTuple):
@@ -38,6 +55,12 @@ class Response(NamedTuple):
     body: bytes
     content_type: str = "text/html"
     status: int = 200
+    stream: tuple[int, Iterator[bytes]] | None = None  # a body that is too long to hold: its length
+
+
+def no_uploads(_method: str, _target: str, _headers: dict[str, str]) -> Upload | None:
+    """No body is taken but what a call may have."""
+    return None
 
 
 Handler = Callable[[Request], "Response | Awaitable[Response]"]
@@ -62,6 +85,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Request] = deque()
         self._answering: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._reset()
 
     def _reset(self) -> None:
@@ -70,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._body: list[bytes] = []
         self._body_size = 0
+        self._upload: Upload | None = None
 
     # -- what asyncio calls
 
@@ -83,6 +109,13 @@ class Connection(asyncio.Protocol):
         self._server.connections.discard(self)
         self._transport = None
         self._queue.clear()
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -106,6 +139,9 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        method = self._parser.get_method().decode("latin-1")
+        target = self._target.decode("latin-1")
+        self._upload = self._server.uploads(method, target, self._headers)
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and self._is_too_large(int(length)):
             self._refuse_body()
@@ -113,6 +149,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:
+        if self._upload is not None:
+            self._upload.feed(part)
+            return
         self._body_size += len(part)
         if self._is_too_large(self._body_size):
             self._refuse_body()
@@ -128,6 +167,7 @@ class Connection(asyncio.Protocol):
             self._headers,
             b"".join(self._body),
             self._parser.should_keep_alive(),
+            self._upload,
         )
         if self._answering is None and not self._queue:
             self._answer(request)
@@ -140,7 +180,8 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def _is_too_large(self, size: int) -> bool:
-        return self._server.body_max is not None and size > self._server.body_max
+        most = self._server.body_max
+        return most is not None and self._upload is None and size > most
 
     def _refuse_body(self) -> None:
         self._body = []
@@ -155,7 +196,9 @@ class Connection(asyncio.Protocol):
         except Dropped:
             self.abort()
             return
-        if isinstance(answer, Response):
+        if isinstance(answer, Response) and answer.stream is not None:
+            self._answering = asyncio.get_running_loop().create_task(self._stream(answer, request))
+        elif isinstance(answer, Response):
             self._write(answer, keep_alive=request.keep_alive)
         else:
             self._answering = asyncio.get_running_loop().create_task(
@@ -172,23 +215,46 @@ class Connection(asyncio.Protocol):
             self.abort()
         finally:
             self._answering = None
+        self._answer_next()
+
+    async def _stream(self, answer: Response, request: Request) -> None:
+        """Send a long body as fast as the client takes it."""
+        length, parts = answer.stream or (0, iter(()))
+        self._write_head(answer, length, keep_alive=request.keep_alive)
+        for part in parts:
+            await self._writable.wait()
+            if self._transport is None:
+                return
+            self._transport.write(part)
+        self._answering = None
+        self._end_answer(keep_alive=request.keep_alive)
+        self._answer_next()
+
+    def _answer_next(self) -> None:
         while self._queue and self._answering is None:
             self._answer(self._queue.popleft())
 
     def _write(self, response: Response, *, keep_alive: bool) -> None:
+        self._write_head(response, len(response.body), keep_alive=keep_alive)
+        self._end_answer(keep_alive=keep_alive)
+
+    def _write_head(self, response: Response, length: int, *, keep_alive: bool) -> None:
+        """The head of an answer, and its body where that is at hand."""
         if self._transport is None or self._transport.is_closing():
             return
         head = (
             f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"
             f"content-type: {response.content_type}\r\n"
-            f"content-length: {len(response.body)}\r\n"
+            f"content-length: {length}\r\n"
             f"connection: {'keep-alive' if keep_alive else 'close'}\r\n"
             "cache-control: no-cache, no-store\r\n"
             "Access-Control-Allow-Origin: *\r\n"
             "Access-Control-Allow-Headers: X-Requested-With\r\n\r\n"
         )
         self._transport.write(head.encode("latin-1") + response.body)
-        if not keep_alive:
+
+    def _end_answer(self, *, keep_alive: bool) -> None:
+        if self._transport is not None and not keep_alive:
             self._queue.clear()
             self._transport.close()
 
@@ -200,17 +266,27 @@ class Connection(asyncio.Protocol):
 class Server:
     """A listening address and its connections."""
 
-    def __init__(self, handler: Handler, body_max: int | None = BODY_MAX) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        body_max: int | None = BODY_MAX,
+        uploads: Callable[[str, str, dict[str, str]], Upload | None] = no_uploads,
+    ) -> None:
         self.handler = handler
+        self.uploads = uploads
         self.body_max = body_max
         self.connections: set[Connection] = set()
         self.address = ""
+        self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> None:
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
-        self.address = "http://{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+        self._server = await loop.create_server(
+            lambda: Connection(self), host, port, backlog=1024, ssl=tls
+        )
+        host, self.port = self._server.sockets[0].getsockname()[:2]
+        self.address = f"{'https' if tls else 'http'}://{host}:{self.port}"
 
     def abort_connections(self) -> None:
         for connection in list(self.connections):

@@ -37,12 +37,16 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VDI.resize": Figure(0.8, "assumed"),
     "VDI.destroy": Figure(1.0, "assumed"),
     "SR.scan": Figure(1.0, "assumed"),
+    "PBD.plug": Figure(0.5, "assumed"),
     "VM.clone rows": Figure(0.2, "assumed"),  # what a clone takes beside its disks
     "VM.provision": Figure(0.05, "assumed"),
     "VM.create": Figure(0.02, "assumed"),
     "VM.destroy": Figure(0.05, "assumed"),
     "VM.start": Figure(5.0, "assumed"),  # start and start_on, on the host
     "VM.start per disk": Figure(1.0, "assumed"),  # beyond the first
+    "VM.suspend": Figure(8.0, "assumed"),
+    "VM.resume": Figure(8.0, "assumed"),
+    "VM.pool_migrate": Figure(15.0, "assumed"),
     "VM.pause": Figure(0.3, "assumed"),
     "VM.hard_shutdown": Figure(3.0, "assumed"),
     "VM.clean_shutdown": Figure(12.0, "assumed"),
@@ -53,6 +57,10 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VIF.plug": Figure(1.0, "assumed"),
     "network.create": Figure(0.2, "assumed"),
     "network.attach": Figure(0.3, "assumed"),
+    "PIF.plug": Figure(0.3, "assumed"),
+    "VLAN.create": Figure(0.5, "assumed"),  # on each host; its destruction too
+    "tunnel.create": Figure(0.5, "assumed"),
+    "Bond.create": Figure(1.0, "assumed"),
     "guest.boot": Figure(15.0, "assumed"),  # from VM.start's end to the guest's first word
     "guest.address": Figure(4.0, "assumed"),  # from there to its first address
     "retry.least": Figure(1.0, "fact"),  # waits of a call that met another operation

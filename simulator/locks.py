@@ -43,9 +43,14 @@ class Locks:
         self.world = world
         self.host_workers = host_workers
         self.placement = asyncio.Lock()
-        self.waiting = 0
+        self._waiters: set[object] = set()
         self._changed: asyncio.Future[None] | None = None
         self._hosts: dict[str, asyncio.Semaphore] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self._waiters)
 
     def wake(self) -> None:
         """An operation ended: let those that wait try again."""
@@ -106,16 +111,17 @@ class Locks:
         )
         if self._changed is None:
             self._changed = asyncio.get_running_loop().create_future()
-        self.waiting += 1
+        waiters, waiter = self._waiters, object()
+        waiters.add(waiter)
         try:
             await asyncio.wait([self._changed], timeout=max(seconds, _LEAST_WAIT))
         finally:
-            self.waiting -= 1
+            waiters.discard(waiter)
 
     def forget_all(self) -> None:
         """An xapi restart: nothing is locked; marks that are left over are wiped."""
         self.placement = asyncio.Lock()
-        self.waiting = 0
+        self._waiters = set()
         self._changed = None
         db = self.world.db
         for table in db.tables.values():

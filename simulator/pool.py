@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from simulator import plans, rbac
 from simulator.behaviour.vdi import make_row
 from simulator.calls import Call
 from simulator.db import Row
 from simulator.memory import MIB
-from simulator.templates import CUSTOM, DEFAULT, GIB, add_custom, add_default
+from simulator.plans import HostPlan, Plan, SrPlan
+from simulator.templates import DEFAULT, GIB, add_custom, add_default
 from simulator.values import now
 from simulator.world import World
 
-HOST_MEMORY: Final = 128 * GIB
-HOST_CPUS: Final = 32
-SR_SIZE: Final = 2048 * GIB
 _DOM0_MEMORY: Final = 4 * GIB
 _HOST_OVERHEAD: Final = 512 * MIB
 
@@ -32,7 +31,6 @@ _VERSIONS: Final[dict[str, dict[str, str]]] = {
         "xapi_build": "26.21.0",
         "xen": "4.17.5",
         "linux": "4.19.0+1",
-        "network_backend": "openvswitch",
         "db_schema": "5.790",
     },
     "8.2": {
@@ -45,7 +43,6 @@ _VERSIONS: Final[dict[str, dict[str, str]]] = {
         "xapi_build": "1.249.36",
         "xen": "4.13.5",
         "linux": "4.19.0+1",
-        "network_backend": "openvswitch",
         "db_schema": "5.603",
     },
 }
@@ -54,18 +51,21 @@ _VERSIONS: Final[dict[str, dict[str, str]]] = {
 def build(world: World) -> None:
     """Fill an empty world with the pool that its options describe."""
     call = Call(world, "pool.build", "pool.build")
-    pool = world.db.create("pool", name_label="pretended pool")
-    networks = _add_networks(call)
-    hosts = [_add_host(call, number, networks) for number in range(1, world.options.hosts + 1)]
+    plan = world.options.plan or plans.counted(world.options.hosts, world.options.srs)
+    pool = world.db.create("pool", name_label=plan.name, name_description=plan.about)
+    rbac.add_rows(world.db, world.options.users)
+    networks = _add_networks(call, plan)
+    hosts = [_add_host(call, n, host, networks) for n, host in enumerate(plan.hosts, start=1)]
     world.db.set(pool, "master", hosts[0].ref)
-    srs = [_add_sr(call, f"sr-{number}", hosts) for number in range(1, world.options.srs + 1)]
-    world.db.set(pool, "default_SR", srs[0].ref)
+    srs = {sr.name: _add_planned_sr(call, sr, hosts) for sr in plan.srs}
+    first = srs[plan.srs[0].name].ref
+    world.db.update(pool, default_SR=first, suspend_image_SR=first)
     _add_isos(call, hosts)
     for kind in ("nfs", "iso", "lvmoiscsi"):
         world.db.create("SM", name_label=kind, type=kind, vendor="pretended", version="1.0")
-    for template in CUSTOM:
-        for sr in srs:
-            add_custom(call, template, sr, networks["guest"].ref)
+    for template, places in plan.custom():
+        for place in places:
+            add_custom(call, template, srs[place], networks[1].ref)
     for template in DEFAULT:
         add_default(call, template)
 
@@ -73,7 +73,8 @@ def build(world: World) -> None:
 # -- networks
 
 
-def _add_networks(call: Call) -> dict[str, Row]:
+def _add_networks(call: Call, plan: Plan) -> list[Row]:
+    """The networks with an interface on each host, in the order of those."""
     create = call.db.create
     internal = {
         "is_guest_installer_network": "true",
@@ -82,31 +83,31 @@ def _add_networks(call: Call) -> dict[str, Row]:
         "ip_end": "169.254.255.254",
         "netmask": "255.255.0.0",
     }
-    return {
-        "eth0": create("network", name_label=MANAGEMENT_NAME, bridge="xenbr0", MTU=1500),
-        "guest": create("network", name_label="guest", bridge="xenbr1", MTU=1500),
-        "internal": create(
-            "network", name_label=INTERNAL_NAME, bridge="xenapi", MTU=1500, other_config=internal
-        ),
-    }
+    create("network", name_label=INTERNAL_NAME, bridge="xenapi", MTU=1500, other_config=internal)
+    management = create("network", name_label=MANAGEMENT_NAME, bridge="xenbr0", MTU=1500)
+    others = [
+        create("network", name_label=one.name, bridge=one.bridge, MTU=1500) for one in plan.networks
+    ]
+    return [management, *others]
 
 
 # -- hosts
 
 
-def _add_host(call: Call, number: int, networks: dict[str, Row]) -> Row:
+def _add_host(call: Call, number: int, plan: HostPlan, networks: list[Row]) -> Row:
     db, profile = call.db, call.world.options.profile
+    memory = plan.memory_gib * GIB
     metrics = db.create(
         "host_metrics",
-        memory_total=HOST_MEMORY,
-        memory_free=HOST_MEMORY - _DOM0_MEMORY,
+        memory_total=memory,
+        memory_free=memory - _DOM0_MEMORY,
         live=True,
         last_updated=now(),
     )
     host = db.create(
         "host",
-        name_label=f"host-{number}",
-        hostname=f"host-{number}",
+        name_label=plan.name,
+        hostname=plan.name,
         address=f"192.0.2.{number % 255}",
         enabled=True,
         metrics=metrics.ref,
@@ -116,14 +117,18 @@ def _add_host(call: Call, number: int, networks: dict[str, Row]) -> Row:
         API_version_vendor="XenSource",
         capabilities=["xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_64"],
         cpu_configuration={},
-        cpu_info=_cpu_info(),
-        software_version={**_VERSIONS[profile], "hostname": f"host-{number}"},
+        cpu_info=_cpu_info(plan),
+        software_version={
+            **_VERSIONS[profile],
+            "hostname": plan.name,
+            "network_backend": call.world.options.network_backend,
+        },
         supported_bootloaders=["pygrub", "eliloader"],
         virtual_hardware_platform_versions=[0, 1, 2],
         sched_policy="credit",
         edition="pretended",
     )
-    for place in range(HOST_CPUS):
+    for place in range(plan.cpus):
         db.create(
             "host_cpu",
             host=host.ref,
@@ -133,15 +138,15 @@ def _add_host(call: Call, number: int, networks: dict[str, Row]) -> Row:
             modelname="Pretended CPU @ 2.40GHz",
             flags="fpu vmx",
         )
-    _add_pif(call, host, number, 0, networks["eth0"], management=True)
-    _add_pif(call, host, number, 1, networks["guest"], management=False)
-    _add_control_domain(call, host, number)
+    for device, network in enumerate(networks):
+        _add_pif(call, host, number, device, network, management=device == 0)
+    _add_control_domain(call, host)
     return host
 
 
-def _cpu_info() -> dict[str, str]:
+def _cpu_info(plan: HostPlan) -> dict[str, str]:
     return {
-        "cpu_count": str(HOST_CPUS),
+        "cpu_count": str(plan.cpus),
         "socket_count": "2",
         "threads_per_core": "1",
         "vendor": "GenuineIntel",
@@ -180,11 +185,11 @@ def _add_pif(
     )
 
 
-def _add_control_domain(call: Call, host: Row, number: int) -> None:
+def _add_control_domain(call: Call, host: Row) -> None:
     metrics = call.db.create("VM_metrics", install_time=now(), start_time=now())
     domain = call.db.create(
         "VM",
-        name_label=f"Control domain on host: host-{number}",
+        name_label=f"Control domain on host: {host['name_label']}",
         name_description="The domain which manages physical devices and manages other domains",
         is_control_domain=True,
         power_state="Running",
@@ -208,8 +213,14 @@ def _add_control_domain(call: Call, host: Row, number: int) -> None:
 # -- storage
 
 
+def _add_planned_sr(call: Call, plan: SrPlan, hosts: list[Row]) -> Row:
+    its = [host for host in hosts if not plan.hosts or host["name_label"] in plan.hosts]
+    size = plan.size_gib * GIB
+    return _add_sr(call, plan.name, its, type=plan.type, physical_size=size, shared=not plan.hosts)
+
+
 def _add_sr(call: Call, name: str, hosts: list[Row], **more: Any) -> Row:
-    values = {"type": "nfs", "content_type": "user", "physical_size": SR_SIZE, "shared": True}
+    values = {"content_type": "user", "shared": True}
     sr = call.db.create("SR", name_label=name, **{**values, **more})
     for host in hosts:
         call.db.create(

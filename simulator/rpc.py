@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from simulator import wire_json, wire_xml
+from simulator import members, wire_json, wire_xml
 from simulator.dispatch import serve
 from simulator.errors import ApiError, Dropped, Malformed
 from simulator.http import Request, Response, error_page, malformed_page
+from simulator.rawdisk import download
 from simulator.world import World
 
 
 class Door:
     """Takes requests to the pool and gives answers in the format they came in."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, address: str = "") -> None:
         self.world = world
+        self.address = address  # of the member behind it; none: the master, whoever that is
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
-        if self.world.is_down:
+        if self.world.is_down or not members.is_alive(self.world, self.address):
             raise Dropped
+        if request.upload is not None:
+            return request.upload.answer()
         if request.method != "POST":
-            return error_page(404, "There is nothing to get here; calls are posted.")
+            return download(self.world, request) or error_page(
+                404, "There is nothing to get here; calls are posted."
+            )
         path = request.target.partition("?")[0]
         try:
             if path == "/jsonrpc":
@@ -33,6 +39,9 @@ class Door:
 
     def _json(self, request: Request) -> Response | Awaitable[Response]:
         call = wire_json.decode(request.body)
+        if call.garbled is not None:
+            refusal = ["INVALID_VALUE", "Invalid UTF-8 string in parameter", call.garbled]
+            return Response(wire_json.failure(call, refusal), "application/json")
         return self._reply(
             request,
             call.method,
@@ -61,7 +70,8 @@ class Door:
         failure: Callable[[list[str]], Response],
     ) -> Response | Awaitable[Response]:
         try:
-            value = serve(self.world, method, params, request.headers)
+            host = members.at(self.world, self.address)
+            value = serve(self.world, method, params, request.headers, host)
         except ApiError as refused:
             return failure(refused.description)
         if isinstance(value, Awaitable):

@@ -37,6 +37,7 @@ class Tasks:
         self.created: dict[str, float] = {}  # by ref, for the collection
         self.finished: dict[str, float] = {}
         self.session_of: dict[str, str] = {}
+        self.owner_of: dict[str, str] = {}  # the user, who may have logged out
         self._progress: dict[str, float] = {}
         self._sleepers: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -54,8 +55,12 @@ class Tasks:
             other_config=other_config,
             allowed_operations=["cancel"],
         )
-        self.session_of[row.ref] = call.session
+        self.belongs_to(row, call.session)
         return row
+
+    def belongs_to(self, row: Row, session: str) -> None:
+        self.session_of[row.ref] = session
+        self.owner_of[row.ref] = self.world.sessions.owner_of(session)
 
     def create(self, label: str, **values: Any) -> Row:
         row = self.world.db.create(
@@ -110,8 +115,11 @@ class Tasks:
         if row is not None and self.world.db.find("task", row.ref) and row["status"] in RUNNING:
             self.world.db.set(row, "progress", done)
 
+    def _memories(self) -> tuple[dict[str, Any], ...]:
+        return self.created, self.finished, self.session_of, self.owner_of, self._progress
+
     def remove(self, row: Row) -> None:
-        for memory in (self.created, self.finished, self.session_of, self._progress):
+        for memory in self._memories():
             memory.pop(row.ref, None)
         self.cancelled.discard(row.ref)
         self.world.db.destroy(row)
@@ -192,7 +200,7 @@ class Tasks:
         """An xapi restart: tasks are not written down anywhere."""
         for row in self.world.db.all("task"):
             self.world.db.forget(row)
-        for memory in (self.created, self.finished, self.session_of, self._progress):
+        for memory in self._memories():
             memory.clear()
         self.cancelled.clear()
 

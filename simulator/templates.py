@@ -27,6 +27,8 @@ _PV: Final = {
     "PV_args": "graphical utf8",
 }
 _UEFI: Final = {**_HVM, "HVM_boot_params": {"order": "cdn", "firmware": "uefi"}}
+#: how a template boots, by the words of a pool's description
+BOOTS: Final = {"bios": _HVM, "uefi": _UEFI, "pv": _PV}
 _PLATFORM: Final = {
     "acpi": "1",
     "apic": "true",

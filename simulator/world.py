@@ -9,21 +9,26 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
+from simulator.allowed import Allowed
 from simulator.calllog import CallLog
 from simulator.db import Database
 from simulator.events import Events
 from simulator.faults import Faults
 from simulator.guests import Guests
+from simulator.images import Images
 from simulator.latency import Latency
 from simulator.locks import Locks
 from simulator.memory import Memory
+from simulator.rbac import User
 from simulator.sessions import Sessions
 from simulator.tasks import Tasks
 
 if TYPE_CHECKING:
     from simulator.db import Row
+    from simulator.plans import Plan
 
 Profile = Literal["current", "8.2"]
+Backend = Literal["openvswitch", "bridge"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +39,12 @@ class Options:
     srs: int = 2
     time_scale: float = 1.0
     profile: Profile = "current"
+    network_backend: Backend = "openvswitch"
     host_workers: int = 4
     seed: int = 0
     password: str = "xenroot"  # noqa: S105 - the documented default of a pretended pool
+    users: tuple[User, ...] = ()  # beside root
+    plan: Plan | None = None  # instead of so many hosts and SRs
 
 
 class World:
@@ -49,17 +57,27 @@ class World:
         self.locks = Locks(self, options.host_workers)
         self.memory = Memory(self.db)
         self.tasks = Tasks(self)
-        self.sessions = Sessions(self, options.password)
+        self.sessions = Sessions(self, (User("root", options.password), *options.users))
         self.events = Events(self.db)
+        self.allowed = Allowed(self.db)
+        self.db.on_change = self._changed
         self.faults = Faults(self, options.seed)
         self.guests = Guests(self)
+        self.images = Images()
         self.log = CallLog()
+        self.certificates: dict[str, str] = {}  # of hosts that speak https, as PEM
         self.restarts = 0
         self._down_until = 0.0
+        self._booting_until = 0.0
         self.on_restart: Callable[[], None] = lambda: None
         self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
         self.domains = 0  # the last domain id given
+        self.messages: dict[str, dict[str, Any]] = {}  # by ref, oldest first
+
+    def _changed(self, cls: str, ref: str) -> None:
+        self.events.changed(cls, ref)
+        self.allowed.note(cls, ref)
 
     def master(self) -> Row:
         return self.db.get("host", self.db.only("pool")["master"])
@@ -104,17 +122,29 @@ class World:
     def is_down(self) -> bool:
         return time.monotonic() < self._down_until
 
-    def restart(self, seconds: float = 0.0) -> None:
+    @property
+    def is_booting(self) -> bool:
+        """Whether xapi is up, but answers only what it answers in an emergency."""
+        return time.monotonic() < self._booting_until
+
+    def move_master(self, host: Row) -> None:
+        """Make another host the master, as xapi does: it restarts everywhere."""
+        self.restart()
+        self.db.set(self.db.only("pool"), "master", host.ref)
+
+    def restart(self, seconds: float = 0.0, booting: float = 0.0) -> None:
         """
         Restart xapi: connections, sessions and tasks vanish, objects stay as they are.
 
-        For so many seconds it does not answer: connections are closed as they come.
+        For so many seconds it does not answer: connections are closed as they come. For so many
+        after these it refuses nearly every call, as it is still booting.
 
         Operations stop between two of their acts and undo nothing, as a killed process does; what
         a host was doing (a start, a shutdown) it finishes by itself.
         """
         self.restarts += 1
         self._down_until = time.monotonic() + seconds
+        self._booting_until = self._down_until + booting if booting else 0.0
         for task in list(self._running):
             task.cancel()
         self.on_restart()

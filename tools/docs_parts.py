@@ -212,11 +212,20 @@ def simulator_options(_: str) -> Iterator[str]:
     parser = import_module("simulator.__main__")._parser()  # noqa: SLF001  it has no public name
 
     def cells(action: Any) -> tuple[str, ...]:
-        default = "none" if action.default in (None, []) else f"`{action.default}`"
+        default = "none" if action.default in (None, [], ()) else f"`{action.default}`"
+        default = "off" if action.default is False else default
         return f"`{action.option_strings[0]}`", default, _help(action)
 
     options = [a for a in parser._actions if a.dest != "help"]  # noqa: SLF001  argparse has none
     return table(("Option", "Default", "What it does"), map(cells, options))
+
+
+def simulator_missing(_: str) -> Iterator[str]:
+    missing: dict[str, list[str]] = {}
+    for name in sorted(import_module("simulator.missing").MISSING):
+        cls, _, verb = name.partition(".")
+        missing.setdefault(cls, []).append(f"`{verb}`")
+    return table(("Class", "Calls"), ((f"`{c}`", " ".join(v)) for c, v in missing.items()))
 
 
 def _help(action: Any) -> str:
@@ -319,6 +328,7 @@ PARTS: Final[dict[str, Part]] = {
     "commands": commands,
     "latencies": latencies,
     "figures": figures,
+    "simulator-missing": simulator_missing,
     "simulator-options": simulator_options,
     "request": request,
     "pool-keys": pool_keys,

@@ -7,17 +7,28 @@ from typing import Final
 
 _FILES: Final = (
     "access",
+    "devices",
+    "directory",
+    "bond",
     "host",
+    "message",
+    "migrate",
     "network",
+    "policies",
+    "pif",
     "sr",
+    "tunnel",
     "vbd",
     "vdi",
     "vif",
+    "vlan",
     "vm_clone",
     "vm_config",
     "vm_provision",
+    "vm_snapshot",
     "vm_start",
     "vm_stop",
+    "vm_suspend",
 )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from simulator import members
 from simulator.calls import Call, call, declare
 from simulator.errors import ApiError
 from simulator.generic import setters
+from simulator.rbac import check_own
 
 
 @call(
@@ -26,6 +28,34 @@ def logout(call: Call) -> str:
     return ""
 
 
+@call(
+    "session.slave_local_login_with_password(uname: string, pwd: string) -> session ref",
+    needs_session=False,
+    changes=False,
+)
+async def login_locally(call: Call, uname: str, pwd: str) -> str:
+    return await call.world.sessions.login_locally(uname, pwd, call.host)
+
+
+@call("pool.is_slave(host: host ref) -> bool", changes=False)
+def is_slave(call: Call, _ref: str) -> bool:
+    """Answered by the host that was asked, whichever is named."""
+    return not members.is_master(call.world, call.host)
+
+
+@call("host.is_in_emergency_mode() -> bool", changes=False)
+def is_in_emergency_mode(call: Call) -> bool:
+    return call.world.is_booting
+
+
+@call("host.get_server_certificate(host: host ref) -> string", has_async=True, changes=False)
+def get_server_certificate(call: Call, ref: str) -> str:
+    host = call.db.get("host", ref)
+    if ref not in call.world.certificates:
+        raise ApiError("CERTIFICATE_DOES_NOT_EXIST", host["name_label"])
+    return call.world.certificates[ref]
+
+
 @call("session.local_logout() -> void", changes=False)
 def local_logout(call: Call) -> str:
     return logout(call)
@@ -34,18 +64,20 @@ def local_logout(call: Call) -> str:
 @call("task.create(label: string, description: string) -> task ref", changes=False)
 def create_task(call: Call, label: str, description: str) -> str:
     row = call.world.tasks.create(label, name_description=description)
-    call.world.tasks.session_of[row.ref] = call.session
+    call.world.tasks.belongs_to(row, call.session)
     return row.ref
 
 
 @call("task.destroy(self: task ref) -> void", changes=False)
 def destroy_task(call: Call, ref: str) -> str:
+    check_own(call, call.world.tasks.owner_of.get(ref, ""))
     call.world.tasks.destroy(call.db.get("task", ref), call.mark)
     return ""
 
 
 @call("task.cancel(task: task ref) -> void", has_async=True, changes=False)
 def cancel_task(call: Call, ref: str) -> str:
+    check_own(call, call.world.tasks.owner_of.get(ref, ""))
     call.world.tasks.cancel(call.db.get("task", ref), call.mark)
     return ""
 
@@ -112,16 +144,6 @@ async def event_next(call: Call) -> list[dict[str, Any]]:
 @call("event.get_current_id() -> int", changes=False)
 def event_current(call: Call) -> int:
     return call.db.generation
-
-
-@call("message.get_all() -> message ref set", changes=False)
-def message_get_all(_call: Call) -> list[str]:
-    return []
-
-
-@call("message.get_all_records() -> (message ref -> message record) map", changes=False)
-def message_get_all_records(_call: Call) -> dict[str, Any]:
-    return {}
 
 
 @call("pool.sync_database() -> void", has_async=True, changes=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Final
 
-from simulator.behaviour.vm_start import attach_network
+from simulator.behaviour import pif
 from simulator.calls import Call, call, declare
 from simulator.errors import ApiError
 from simulator.generic import read_constructor, setters
@@ -69,8 +69,8 @@ def destroy(call: Call, ref: str) -> str:
 async def attach(call: Call, ref: str, host_ref: str) -> str:
     network, host = call.db.get("network", ref), call.db.get("host", host_ref)
     pifs = call.db.rows("PIF", network["PIFs"])
-    if pifs and not any(pif["host"] == host.ref for pif in pifs):
+    if pifs and not any(one["host"] == host.ref for one in pifs):
         raise ApiError("HOST_CANNOT_ATTACH_NETWORK", host.ref, network.ref)
     await call.spend("network.attach")
-    attach_network(call, ref, host)
+    pif.bring_up_network(call, ref, host.ref)
     return ""

@@ -137,6 +137,15 @@ def attach_mark(call: Call, vbd: Row) -> Mark:
     return Mark(vbd, "attach", check)
 
 
+def assert_no_disk_twice(call: Call, vbds: list[Row]) -> None:
+    """A disk that is in one VM twice cannot be written to."""
+    writers = {vbd["VDI"]: vbd for vbd in vbds if vbd["mode"] == "RW" and not vbd["empty"]}
+    for vbd in vbds:
+        writer = writers.get(vbd["VDI"], vbd)
+        if writer is not vbd and not call.db.get("VDI", vbd["VDI"])["sharable"]:
+            raise ApiError("VDI_IN_USE", vbd["VDI"])
+
+
 def _assert_attachable(call: Call, vbd: Row) -> None:
     vdi = call.db.get("VDI", vbd["VDI"])
     if not vdi["managed"]:

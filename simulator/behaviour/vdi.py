@@ -65,10 +65,18 @@ def vdi_mark(call: Call, vdi: Row, operation: str, *, attached_ok: bool) -> Mark
 
 def _marks(call: Call, vdi: Row, operation: str, *, attached_ok: bool) -> Callable[[], list[Mark]]:
     sr = call.db.get("SR", vdi["SR"])
+    if sr["content_type"] == "iso":
+        raise ApiError("SR_OPERATION_NOT_SUPPORTED", sr.ref)
     return lambda: [
         vdi_mark(call, vdi, operation, attached_ok=attached_ok),
         sr_mark(call, sr, f"vdi_{operation}"),
     ]
+
+
+def _assert_persistent(vdi: Row) -> None:
+    """A disk that is reset when its VM starts is no disk to take copies of."""
+    if vdi["on_boot"] == "reset":
+        raise ApiError("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
 
 
 def take_space(call: Call, sr: Row, size: int, *, promised: int) -> None:
@@ -130,6 +138,8 @@ async def snapshot(call: Call, ref: str, _params: dict[str, str]) -> str:
 
 async def _fast_copy(call: Call, ref: str, operation: str) -> str:
     vdi = call.db.get("VDI", ref)
+    if operation == "snapshot":
+        _assert_persistent(vdi)
     async with call.world.locks.marked(call, _marks(call, vdi, operation, attached_ok=True)):
         await call.spend(f"VDI.{operation}")
         sr = call.db.get("SR", vdi["SR"])
@@ -144,7 +154,9 @@ def _copy_row(call: Call, vdi: Row, sr: str, used: int) -> str:
         if name not in _NOT_COPIED
     }
     own = {"SR": sr, "is_a_snapshot": False, "snapshot_of": NULL, "snapshot_time": EPOCH}
-    return make_row(call, **{**values, **own, "physical_utilisation": used}).ref
+    copy = make_row(call, **{**values, **own, "physical_utilisation": used})
+    call.world.images.copy(vdi.ref, copy.ref)
+    return copy.ref
 
 
 @call(
@@ -155,6 +167,7 @@ def _copy_row(call: Call, vdi: Row, sr: str, used: int) -> str:
 async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
     """A full copy marks the disk alone, so it runs beside the work of the SR."""
     vdi = call.db.get("VDI", ref)
+    _assert_persistent(vdi)
     target = call.db.find("VDI", into)
     sr = call.db.get("SR", target["SR"] if target else sr_ref if sr_ref != NULL else vdi["SR"])
     if sr["content_type"] == "iso":
@@ -167,6 +180,7 @@ async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
         assert_plugged(call, sr)
         await call.spend("VDI.copy per GiB", vdi["virtual_size"] / 2**30)
         if target is not None:
+            call.world.images.copy(vdi.ref, target.ref)
             return target.ref
         take_space(call, sr, vdi["physical_utilisation"], promised=vdi["virtual_size"])
         return _copy_row(call, vdi, sr.ref, vdi["physical_utilisation"])
@@ -192,6 +206,7 @@ def forget(call: Call, vdi: Row) -> None:
             physical_utilisation=max(0, sr["physical_utilisation"] - vdi["physical_utilisation"]),
             virtual_allocation=max(0, sr["virtual_allocation"] - vdi["virtual_size"]),
         )
+    call.world.images.drop(vdi.ref)
     call.db.destroy(vdi)
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from typing import Any, Final
 
+from simulator.behaviour import pif
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -49,7 +50,7 @@ def free_devices(call: Call, vm: Row) -> list[str]:
 async def create(call: Call, args: Any) -> str:
     values = read_constructor("VIF", args)
     vm = call.db.get("VM", values["VM"])
-    call.db.get("network", values["network"])
+    _assert_takes_trunks(call, values["network"], values["trunks"])
     device = values["device"]
     if not (device.isascii() and device.isdecimal()) or len(device) > 6:
         raise ApiError("INVALID_DEVICE", device)
@@ -115,6 +116,7 @@ async def plug(call: Call, ref: str) -> str:
     mark = Mark(vif, "plug", lambda: exclude(vif))
     async with call.world.locks.marked(call, lambda: [mark]):
         await call.spend("VIF.plug")
+        pif.bring_up_network(call, vif["network"], vm["resident_on"])
         call.db.set(vif, "currently_attached", True)
         call.world.guests.tell_addresses(vm)
     return ""
@@ -141,6 +143,29 @@ async def unplug_force(call: Call, ref: str) -> str:
 
 # -- settings
 
+
+def _assert_takes_trunks(call: Call, network_ref: str, trunks: list[int]) -> None:
+    network = call.db.get("network", network_ref)
+    tagged = any(row["VLAN"] != pif.NO_VLAN for row in call.db.rows("PIF", network["PIFs"]))
+    if trunks and tagged:
+        raise ApiError("NETWORK_INCOMPATIBLE_WITH_TRUNKS", network_ref)
+
+
+@call("VIF.move(self: VIF ref, network: network ref) -> void", has_async=True)
+async def move(call: Call, ref: str, network: str) -> str:
+    vif = call.db.get("VIF", ref)
+    _assert_takes_trunks(call, network, vif["trunks"])
+    mark = Mark(vif, "unplug", lambda: exclude(vif))
+    async with call.world.locks.marked(call, lambda: [mark]):
+        if vif["currently_attached"]:
+            vm = _running_vm(call, vif)
+            await call.spend("VIF.plug")
+            pif.bring_up_network(call, network, vm["resident_on"])
+        call.db.set(vif, "network", network)
+    return ""
+
+
+declare(setters("VIF", "trunks", "int set", _THIS, has_async=True))
 declare(setters("VIF", "locking_mode", "enum vif_locking_mode", _THIS, has_async=True))
 for _version in ("ipv4", "ipv6"):
     declare(setters("VIF", f"{_version}_allowed", "string set", _THIS, has_async=True))

@@ -2,15 +2,18 @@
 
 All disks, one after the other; then the row, under its new name already; then the VBDs, one by
 one; then the VIFs; then the task's result. A look by name in between finds half a VM, and a
-restart of xapi in between leaves one. Phases: disk, row, vbd, vif, result.
+restart of xapi in between leaves one. Phases: disk, row, vbd, vif, memory (of a suspended VM),
+result. A snapshot is made in the same way (vm_snapshot.py).
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any, Final
 
 from simulator.behaviour import vdi
+from simulator.behaviour.message import tell
 from simulator.behaviour.operations import suboperation
 from simulator.behaviour.vif import mac_for
 from simulator.behaviour.vm_state import COPYING, assert_may
@@ -58,7 +61,7 @@ _LEFT_BEHIND: Final = frozenset({"default_template", "xensource_internal"})
 
 @call("VM.clone(vm: VM ref, new_name: string) -> VM ref", has_async=True)
 async def clone(call: Call, ref: str, new_name: str) -> str:
-    return await _duplicate(call, ref, new_name, "clone", None)
+    return await _duplicate(call, ref, new_name, "clone")
 
 
 @call("VM.copy(vm: VM ref, new_name: string, sr: SR ref) -> VM ref", has_async=True)
@@ -69,63 +72,83 @@ async def copy(call: Call, ref: str, new_name: str, sr: str) -> str:
     return await _duplicate(call, ref, new_name, "copy", target.ref if target else NULL)
 
 
-async def _duplicate(call: Call, ref: str, new_name: str, how: str, sr: str | None) -> str:
+async def _duplicate(call: Call, ref: str, new_name: str, how: str, sr: str = NULL) -> str:
     source = call.db.get("VM", ref)
+    # A suspended VM is copied only where it is a snapshot, which nobody resumes.
+    states = ("Halted", "Suspended") if source["is_a_snapshot"] else ("Halted",)
 
     def check() -> None:
-        # A suspended VM could be copied only with its memory image, which is not pretended.
-        assert_may(call, source, how, "Halted", beside=COPYING)
+        assert_may(call, source, how, *states, beside=COPYING)
 
     async with call.world.locks.marked(call, lambda: [Mark(source, how, check)]):
-        made = _Made(call)
-        try:
-            return await made.whole(source, new_name, sr)
-        except ApiError:
-            await made.undo()
-            raise
+        made = await Duplicate(call, how, sr).whole(source, new_name)
+        tell(call, "VM_CLONED", source, f"VM '{source['name_label']}' cloned to '{new_name}'")
+        return made.ref
 
 
-class _Made:
-    """What one clone has made so far, so that a failure can take it back."""
+class Duplicate:
+    """One clone, copy or snapshot: what it has made so far, so that a failure takes it back."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, how: str, sr: str = NULL) -> None:
         self.call = call
+        self.how = how
+        self.sr = sr
         self.disks: dict[str, str] = {}  # VDI of the source -> ours
         self.vm: Row | None = None
 
-    async def whole(self, source: Row, name: str, sr: str | None) -> str:
+    async def whole(
+        self, source: Row, name: str, *, beside: Collection[str] = (), **own: Any
+    ) -> Row:
+        """Duplicate the VM, but for the disks `beside`; its row is made with what is its `own`."""
+        try:
+            return await self._whole(source, name, beside, own)
+        except ApiError:
+            await self.undo()
+            raise
+
+    async def _whole(
+        self, source: Row, name: str, beside: Collection[str], own: dict[str, Any]
+    ) -> Row:
         call = self.call
-        vbds = call.db.rows("VBD", list(source["VBDs"]))
+        vbds = [v for v in call.db.rows("VBD", list(source["VBDs"])) if v["VDI"] not in beside]
         vifs = call.db.rows("VIF", list(source["VIFs"]))
         acts = 2 + len(vbds) + len(vifs)
-        await self._copy_disks([v["VDI"] for v in vbds if _has_own_disk(v)], sr)
+        await self.copy_disks([v["VDI"] for v in vbds if has_own_disk(v)])
         await self._act("row", acts)
-        self.vm = vm = _copy_row(call, source, name)
+        self.vm = vm = call.db.create("VM", **{**_copied(call, source, name), **own})
         for vbd in vbds:
             await self._act("vbd", acts)
-            self._copy_vbd(vbd, vm)
+            self.copy_vbd(vbd, vm)
         for vif in vifs:
             await self._act("vif", acts)
-            _copy_vif(call, vif, vm)
+            copy_vif(call, vif, vm, keep_mac=self.how == "snapshot")
+        if source["power_state"] == "Suspended" and call.db.find("VDI", source["suspend_VDI"]):
+            await call.phase("memory")
+            await self.copy_disks([source["suspend_VDI"]])
+            memory = self.disks[source["suspend_VDI"]]
+            call.db.update(vm, suspend_VDI=memory, power_state="Suspended")
         await self._act("result", acts)
-        return vm.ref
+        return vm
 
-    async def _copy_disks(self, disks: list[str], sr: str | None) -> None:
+    async def copy_disks(self, disks: list[str]) -> None:
+        """One after the other, each in a task of its own."""
         call = self.call
         for done, disk in enumerate(disks):
             await call.phase("disk")
-            if sr is None:
-                self.disks[disk] = await suboperation(call, "VDI.clone", vdi.clone, disk, {})
-            else:
-                args = (disk, sr, NULL, NULL)
+            if self.how == "copy":
+                args = (disk, self.sr, NULL, NULL)
                 self.disks[disk] = await suboperation(call, "VDI.copy", vdi.copy, *args)
+            elif self.how == "snapshot":
+                self.disks[disk] = await suboperation(call, "VDI.snapshot", vdi.snapshot, disk, {})
+            else:
+                self.disks[disk] = await suboperation(call, "VDI.clone", vdi.clone, disk, {})
             call.world.tasks.progress(call.task, 0.9 * (done + 1) / len(disks))
 
     async def _act(self, phase: str, acts: int) -> None:
         await self.call.spend("VM.clone rows", 1 / acts)
         await self.call.phase(phase)
 
-    def _copy_vbd(self, vbd: Row, vm: Row) -> None:
+    def copy_vbd(self, vbd: Row, vm: Row) -> None:
         other_config = dict(vbd["other_config"])
         if vbd["type"] == "Disk":
             other_config["owner"] = ""
@@ -174,17 +197,18 @@ _VIF_COPIED: Final = (
 )
 
 
-def _has_own_disk(vbd: Row) -> bool:
+def has_own_disk(vbd: Row) -> bool:
     return vbd["type"] == "Disk" and not vbd["empty"]
 
 
-def _copy_vif(call: Call, vif: Row, vm: Row) -> None:
+def copy_vif(call: Call, vif: Row, vm: Row, *, keep_mac: bool = False) -> None:
+    mac = mac_for(vm["other_config"]["mac_seed"], int(vif["device"]))
     sets = ("ipv4_allowed", "ipv6_allowed", "ipv4_addresses", "ipv6_addresses")
     call.db.create(
         "VIF",
         VM=vm.ref,
-        MAC=mac_for(vm["other_config"]["mac_seed"], int(vif["device"])),
-        MAC_autogenerated=True,
+        MAC=vif["MAC"] if keep_mac else mac,
+        MAC_autogenerated=vif["MAC_autogenerated"] if keep_mac else True,
         other_config=dict(vif["other_config"]),
         qos_algorithm_params=dict(vif["qos_algorithm_params"]),
         **{name: vif[name] for name in _VIF_COPIED},
@@ -192,7 +216,8 @@ def _copy_vif(call: Call, vif: Row, vm: Row) -> None:
     )
 
 
-def _copy_row(call: Call, source: Row, name: str) -> Row:
+def _copied(call: Call, source: Row, name: str) -> dict[str, Any]:
+    """The fields of the new row."""
     values = {
         field: value.copy() if isinstance(value, (list, dict)) else value
         for field, value in source.values.items()
@@ -206,7 +231,7 @@ def _copy_row(call: Call, source: Row, name: str) -> Row:
         "guest_metrics": _copy_metrics(call, "VM_guest_metrics", source["guest_metrics"]),
         "generation_id": _fresh_generation(source["generation_id"]),
     }
-    return call.db.create("VM", **values)
+    return values
 
 
 def _other_config(source: Row) -> dict[str, str]:
@@ -233,7 +258,7 @@ def _fresh_generation(old: str) -> str:
 
 
 def destroy_rows(call: Call, vm: Row) -> None:
-    """Remove a VM's row with its devices and metrics; its disks stay."""
+    """Remove a VM's row with its devices and metrics; its disks stay, its memory image goes."""
     db = call.db
     for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
         for row in db.rows(cls, list(vm[field])):
@@ -241,4 +266,12 @@ def destroy_rows(call: Call, vm: Row) -> None:
     for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
         if (metrics := db.find(cls, vm[field])) is not None:
             db.destroy(metrics)
+    forget_memory(call, vm)
     db.destroy(vm)
+
+
+def forget_memory(call: Call, vm: Row) -> None:
+    """Remove the image of a suspended VM's memory."""
+    if (image := call.db.find("VDI", vm["suspend_VDI"])) is not None:
+        vdi.forget(call, image)
+        call.db.set(vm, "suspend_VDI", NULL)

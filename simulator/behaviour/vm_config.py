@@ -12,7 +12,7 @@ from simulator.errors import ApiError
 from simulator.generic import read_constructor, setters
 from simulator.locks import Mark
 from simulator.memory import overhead_of
-from simulator.values import now
+from simulator.values import NULL, now
 
 _THIS: Final = "self: VM ref"
 _STRINGS: Final = "(string -> string) map"
@@ -64,15 +64,26 @@ async def create(call: Call, args: Any) -> str:
 @call("VM.set_is_a_template(self: VM ref, value: bool) -> void")
 def set_is_a_template(call: Call, ref: str, value: bool) -> str:  # noqa: FBT001 - as on the wire
     vm = call.db.get("VM", ref)
-    metrics = call.db.find("VM_metrics", vm["metrics"])
-    if value:
-        assert_may(call, vm, "make_into_template", "Halted", beside=COPYING)
-    elif metrics is None:
-        call.db.set(vm, "metrics", call.db.create("VM_metrics", install_time=now()).ref)
-    else:
-        call.db.set(metrics, "install_time", now())
-    call.db.set(vm, "is_a_template", value)
+    if not value:
+        become_vm(call, vm)
+        return ""
+    assert_may(call, vm, "make_into_template", "Halted", beside=COPYING)
+    if call.db.find("VM_appliance", vm["appliance"]):
+        raise ApiError("VM_IS_PART_OF_AN_APPLIANCE", ref, vm["appliance"])
+    if (metrics := call.db.find("VM_metrics", vm["metrics"])) is not None:
+        call.db.destroy(metrics)
+    call.db.update(vm, metrics=NULL, is_a_template=True)
     return ""
+
+
+def become_vm(call: Call, vm: Row) -> None:
+    """A template no more: its metrics say since when."""
+    metrics = call.db.find("VM_metrics", vm["metrics"])
+    if metrics is None:
+        metrics = call.db.create("VM_metrics")
+        call.db.set(vm, "metrics", metrics.ref)
+    call.db.set(metrics, "install_time", now())
+    call.db.set(vm, "is_a_template", False)
 
 
 # -- memory
@@ -202,5 +213,5 @@ def get_allowed_vif_devices(call: Call, ref: str) -> list[str]:
 
 @call("VM.update_allowed_operations(self: VM ref) -> void", has_async=True, changes=False)
 def update_allowed_operations(call: Call, ref: str) -> str:
-    call.db.get("VM", ref)
+    call.world.allowed.note("VM", call.db.get("VM", ref).ref)
     return ""

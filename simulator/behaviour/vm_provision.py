@@ -1,6 +1,6 @@
 """VM.provision: a clone of a template becomes a VM, with the disks that the template describes.
 
-Phases: disk (before each disk), done.
+Phases: disk (before each disk), vbd (the disk is there, and nobody's), done.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from xml.parsers import expat
 
 from simulator.behaviour import vdi
 from simulator.behaviour.operations import suboperation
+from simulator.behaviour.vm_config import become_vm
 from simulator.behaviour.vm_state import assert_may
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
 from simulator.locks import Mark
-from simulator.values import now
 
 _DESCRIPTION: Final = "Created by template provisioner"
 
@@ -39,9 +39,7 @@ async def provision(call: Call, ref: str) -> str:
 
     async with call.world.locks.marked(call, lambda: [Mark(vm, "provision", check)]):
         await call.spend("VM.provision")
-        if (metrics := call.db.find("VM_metrics", vm["metrics"])) is not None:
-            call.db.set(metrics, "install_time", now())
-        call.db.set(vm, "is_a_template", False)
+        become_vm(call, vm)
         for disk in read_disks(vm["other_config"].get("disks", "")):
             await call.phase("disk")
             await _make_disk(call, vm, disk)
@@ -88,6 +86,7 @@ async def _make_disk(call: Call, vm: Row, disk: _Disk) -> None:
         "other_config": {},
     }
     made = await suboperation(call, "VDI.create", vdi.create, record)
+    await call.phase("vbd")
     call.db.create(
         "VBD",
         VM=vm.ref,

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from simulator.behaviour import vbd, vif
+from simulator.behaviour import pif, vbd, vif
+from simulator.behaviour.message import tell
+from simulator.behaviour.vm_clone import forget_memory
 from simulator.behaviour.vm_state import (
     assert_can_boot_here,
     assert_may,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 @call("VM.start(vm: VM ref, start_paused: bool, force: bool) -> void", has_async=True)
 async def start(call: Call, ref: str, paused: bool, _f: bool) -> str:  # noqa: FBT001 - as on the wire
-    return await _start(call, call.db.get("VM", ref), None, "start", paused=paused)
+    return await bring_to_life(call, call.db.get("VM", ref), None, "start", paused=paused)
 
 
 @call(
@@ -41,20 +43,29 @@ async def start(call: Call, ref: str, paused: bool, _f: bool) -> str:  # noqa: F
 )
 async def start_on(call: Call, ref: str, host_ref: str, paused: bool, _f: bool) -> str:  # noqa: FBT001 - as on the wire
     vm, host = call.db.get("VM", ref), call.db.get("host", host_ref)
+    assert_not_evacuated(host)
+    return await bring_to_life(call, vm, host, "start_on", paused=paused)
+
+
+def assert_not_evacuated(host: Row) -> None:
     if "evacuate" in host["current_operations"].values():
         raise ApiError("HOST_EVACUATE_IN_PROGRESS", host.ref)
-    return await _start(call, vm, host, "start_on", paused=paused)
 
 
-async def _start(call: Call, vm: Row, host: Row | None, how: str, *, paused: bool) -> str:
+async def bring_to_life(
+    call: Call, vm: Row, host: Row | None, how: str, *, paused: bool, before: str = "Halted"
+) -> str:
+    """A start or a resume: mark the VM, then its devices, choose a host, and run there."""
     locks = call.world.locks
 
     def check() -> None:
-        assert_may(call, vm, how, "Halted")
+        assert_may(call, vm, how, before)
         assert_no_template(vm, how)
 
     def disks() -> list[Mark]:
-        return [vbd.attach_mark(call, row) for row in call.db.rows("VBD", vm["VBDs"])]
+        vbds = call.db.rows("VBD", vm["VBDs"])
+        vbd.assert_no_disk_twice(call, vbds)
+        return [vbd.attach_mark(call, row) for row in vbds]
 
     def interfaces() -> list[Mark]:
         return [vif.attach_mark(call, row) for row in call.db.rows("VIF", vm["VIFs"])]
@@ -64,14 +75,33 @@ async def _start(call: Call, vm: Row, host: Row | None, how: str, *, paused: boo
         locks.marked(call, disks, quick=True),
         locks.marked(call, interfaces),
     ):
-        chosen = await _place(call, vm, host)
-        try:
-            with _marked_host(call, chosen):
-                await call.phase("placed")
-                await on_host(call, chosen, _run(call, vm, chosen, paused=paused))
-        finally:
-            call.world.memory.unschedule(vm)
+        held = [row for row in devices_of(call, vm) if call.mark in row["current_operations"]]
+        host = await run_somewhere(call, vm, host, held, paused=paused, before=before)
+        where = f"on host: {host['name_label']} (uuid: {host.uuid})"
+        done = "started" if before == "Halted" else "resumed"
+        tell(call, f"VM_{done.upper()}", vm, f"VM '{vm['name_label']}' {done} {where}")
+        if delay := vm["start_delay"] * call.world.latency.scale:
+            await call.world.tasks.sleep(call.task, delay * (2 if how == "start_on" else 1))
     return ""
+
+
+async def run_somewhere(
+    call: Call, vm: Row, host: Row | None, devices: list[Row], *, paused: bool, before: str
+) -> Row:
+    """Place the VM and run it with devices that are held already: those alone are attached."""
+    chosen = await _place(call, vm, host)
+    try:
+        with _marked_host(call, chosen, "vm_start" if before == "Halted" else "vm_resume"):
+            await call.phase("placed")
+            work = _run(call, vm, chosen, devices, paused=paused, before=before)
+            await on_host(call, chosen, work)
+    finally:
+        call.world.memory.unschedule(vm)
+    return chosen
+
+
+def devices_of(call: Call, vm: Row) -> list[Row]:
+    return [*call.db.rows("VBD", vm["VBDs"]), *call.db.rows("VIF", vm["VIFs"])]
 
 
 async def _place(call: Call, vm: Row, host: Row | None) -> Row:
@@ -97,8 +127,8 @@ def _choose(call: Call, vm: Row) -> Row:
 
 
 @contextmanager
-def _marked_host(call: Call, host: Row) -> Iterator[None]:
-    call.db.put(host, "current_operations", call.mark, "vm_start")
+def _marked_host(call: Call, host: Row, operation: str) -> Iterator[None]:
+    call.db.put(host, "current_operations", call.mark, operation)
     try:
         yield
     finally:
@@ -122,16 +152,20 @@ async def on_host(call: Call, host: Row, work: object) -> None:
         raise
 
 
-async def _run(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
+async def _run(
+    call: Call, vm: Row, host: Row, devices: list[Row], *, paused: bool, before: str
+) -> None:
     """Build the domain, once one of the host's workers is free."""
     async with call.world.locks.host_queue(host.ref):
         call.stop_if_cancelled()
         call.db.get("VM", vm.ref)  # after a restart of xapi it may be gone, or run
-        assert_power(vm, "Halted")
-        call.world.guests.silence(vm)
-        _attach(call, vm, host)
+        assert_power(vm, before)
+        resumed = before == "Suspended"
+        if not resumed:
+            call.world.guests.silence(vm)
+        _attach(call, devices, host)
         try:
-            await call.spend("VM.start")
+            await call.spend("VM.resume" if resumed else "VM.start")
             disks = sum(1 for row in call.db.rows("VBD", vm["VBDs"]) if row["type"] == "Disk")
             if disks > 1:
                 await call.spend("VM.start per disk", disks - 1)
@@ -139,22 +173,21 @@ async def _run(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
         except ApiError:
             detach(call, vm)
             raise
+        if call.db.find("VM", vm.ref) is None:
+            return
         _become_running(call, vm, host, paused=paused)
+        if resumed:
+            _wake(call, vm)
+        elif not paused:
+            call.world.guests.boot(vm)
 
 
-def _attach(call: Call, vm: Row, host: Row) -> None:
-    db = call.db
-    for row in db.rows("VBD", vm["VBDs"]):
-        db.set(row, "currently_attached", True)
-    for row in db.rows("VIF", vm["VIFs"]):
-        db.set(row, "currently_attached", True)
-        attach_network(call, row["network"], host)
-
-
-def attach_network(call: Call, network: str, host: Row) -> None:
-    for pif in call.db.rows("PIF", call.db.get("network", network)["PIFs"]):
-        if pif["host"] == host.ref:
-            call.db.set(pif, "currently_attached", True)
+def _attach(call: Call, devices: list[Row], host: Row) -> None:
+    for row in devices:
+        if call.db.find(row.cls.name, row.ref) is row:
+            call.db.set(row, "currently_attached", True)
+            if row.cls.name == "VIF":
+                pif.bring_up_network(call, row["network"], host.ref)
 
 
 def detach(call: Call, vm: Row) -> None:
@@ -166,10 +199,9 @@ def detach(call: Call, vm: Row) -> None:
 
 def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
     db = call.db
-    if db.find("VM", vm.ref) is None:
-        return
     for row in db.rows("VBD", vm["VBDs"]):
-        vbd.attach(call, row)
+        if row["currently_attached"]:
+            vbd.attach(call, row)
     call.world.domains += 1
     call.world.memory.unschedule(vm)
     db.update(
@@ -186,8 +218,17 @@ def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
         db.update(metrics, VCPUs_number=vm["VCPUs_at_startup"], VCPUs_utilisation=cpus)
     console = db.create("console", VM=vm.ref, protocol="rfb")
     db.set(console, "location", f"https://{host['address']}/console?uuid={console.uuid}")
-    if not paused:
+
+
+def _wake(call: Call, vm: Row) -> None:
+    """The guest goes on where it was; the image of its memory has had its use."""
+    forget_memory(call, vm)
+    guest = call.db.find("VM_guest_metrics", vm["guest_metrics"])
+    if guest is None:
         call.world.guests.boot(vm)
+    else:
+        call.db.set(guest, "live", True)
+        call.world.guests.tell_addresses(vm)
 
 
 @call(

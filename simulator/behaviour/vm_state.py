@@ -104,10 +104,11 @@ def _assert_networks(call: Call, vm: Row, host: Row) -> None:
         if network is None:
             continue
         pifs = call.db.rows("PIF", network["PIFs"])
-        if pifs and not any(pif["host"] == host.ref for pif in pifs):
+        here = [pif for pif in pifs if pif["host"] == host.ref]
+        if (pifs and not here) or (not pifs and not _is_free_to_go(call, vm, network, host)):
             raise ApiError("VM_REQUIRES_NETWORK", vm.ref, network.ref)
-        if not pifs and not _is_free_to_go(call, vm, network, host):
-            raise ApiError("VM_REQUIRES_NETWORK", vm.ref, network.ref)
+        if any(pif["bond_slave_of"] != NULL for pif in here):
+            raise ApiError("HOST_CANNOT_ATTACH_NETWORK", host.ref, network.ref)
 
 
 def _is_free_to_go(call: Call, vm: Row, network: Row, host: Row) -> bool:
@@ -116,9 +117,14 @@ def _is_free_to_go(call: Call, vm: Row, network: Row, host: Row) -> bool:
         return True
     if network["other_config"].get("is_host_internal_management_network") == "true":
         return True
-    users = {vif["VM"] for vif in call.db.rows("VIF", network["VIFs"]) if vif["currently_attached"]}
-    pinned = {row["resident_on"] for row in call.db.rows("VM", list(users - {vm.ref}))}
-    return pinned - {NULL} <= {host.ref}
+    pinned = {NULL}
+    for vif in call.db.rows("VIF", network["VIFs"]):
+        user = call.db.get("VM", vif["VM"])
+        if user is not vm:
+            pinned.add(user["scheduled_to_be_resident_on"])
+            if vif["currently_attached"]:
+                pinned.add(user["resident_on"])
+    return pinned <= {NULL, host.ref}
 
 
 def _assert_memory(call: Call, vm: Row, host: Row) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.behaviour.vm_clone import destroy_rows
+from simulator.behaviour.message import tell
+from simulator.behaviour.vm_clone import destroy_rows, forget_memory
 from simulator.behaviour.vm_start import detach, on_host
 from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power
 from simulator.calls import Call, call
@@ -18,6 +19,7 @@ _CUT_SHORT = frozenset({"clean_shutdown", "clean_reboot", "hard_reboot", "suspen
 @call("VM.hard_shutdown(vm: VM ref) -> void", has_async=True)
 async def hard_shutdown(call: Call, ref: str) -> str:
     vm = call.db.get("VM", ref)
+    assert_no_template(vm, "hard_shutdown")
 
     def check() -> None:
         assert_may(call, vm, "hard_shutdown", "Paused", "Suspended", "Running", beside=_CUT_SHORT)
@@ -26,7 +28,7 @@ async def hard_shutdown(call: Call, ref: str) -> str:
         for task in call.db.rows("task", list(vm["current_operations"])):
             if task.ref != call.mark:
                 call.world.tasks.cancel(task, call.mark)
-        await _stop(call, vm, "VM.hard_shutdown")
+        await stop(call, vm, "VM.hard_shutdown")
     return ""
 
 
@@ -36,10 +38,10 @@ async def clean_shutdown(call: Call, ref: str) -> str:
 
     def check() -> None:
         assert_may(call, vm, "clean_shutdown", "Running")
-        _assert_feature(call, vm, "feature-shutdown")
+        assert_feature(call, vm, "feature-shutdown")
 
     async with call.world.locks.marked(call, lambda: [Mark(vm, "clean_shutdown", check)]):
-        await _stop(call, vm, "VM.clean_shutdown")
+        await stop(call, vm, "VM.clean_shutdown")
     return ""
 
 
@@ -55,18 +57,20 @@ async def shutdown(call: Call, ref: str) -> str:
         return await hard_shutdown(call, ref)
 
 
-def _assert_feature(call: Call, vm: Row, feature: str) -> None:
+def assert_feature(call: Call, vm: Row, feature: str) -> None:
     guest = call.db.find("VM_guest_metrics", vm["guest_metrics"])
     if guest is None or feature not in guest["other"]:
         raise ApiError("VM_LACKS_FEATURE", vm.ref)
 
 
-async def _stop(call: Call, vm: Row, latency: str) -> None:
+async def stop(call: Call, vm: Row, latency: str) -> None:
+    """End the domain, on its host; a suspended VM has none."""
     host = call.db.find("host", vm["resident_on"])
     if host is None:
         become_halted(call, vm)
-        return
-    await on_host(call, host, _stop_on(call, vm, host, latency))
+    else:
+        await on_host(call, host, _stop_on(call, vm, host, latency))
+    tell(call, "VM_SHUTDOWN", vm, f"VM '{vm['name_label']}' shutdown")
 
 
 async def _stop_on(call: Call, vm: Row, host: Row, latency: str) -> None:
@@ -81,13 +85,18 @@ def become_halted(call: Call, vm: Row) -> None:
     db = call.db
     if db.find("VM", vm.ref) is None:
         return
-    call.world.guests.stop(vm)
-    detach(call, vm)
-    for console in db.rows("console", list(vm["consoles"])):
-        db.destroy(console)
-    db.update(vm, resident_on=NULL, domid=-1, power_state="Halted")
+    lose_domain(call, vm, "Halted")
+    forget_memory(call, vm)
     if (guest := db.find("VM_guest_metrics", vm["guest_metrics"])) is not None:
         db.set(guest, "live", False)
+
+
+def lose_domain(call: Call, vm: Row, after: str) -> None:
+    call.world.guests.stop(vm)
+    detach(call, vm)
+    for console in call.db.rows("console", list(vm["consoles"])):
+        call.db.destroy(console)
+    call.db.update(vm, resident_on=NULL, domid=-1, power_state=after)
 
 
 @call("VM.pause(vm: VM ref) -> void", has_async=True)
@@ -110,6 +119,7 @@ async def _toggle(call: Call, ref: str, how: str, before: str, after: str) -> st
     async with call.world.locks.marked(call, lambda: [mark]):
         await call.spend("VM.pause")
         call.db.set(vm, "power_state", after)
+        tell(call, f"VM_{how.upper()}D", vm, f"VM '{vm['name_label']}' {how}d")
     return ""
 
 
@@ -120,7 +130,7 @@ async def hard_reboot(call: Call, ref: str) -> str:
 
 @call("VM.clean_reboot(vm: VM ref) -> void", has_async=True)
 async def clean_reboot(call: Call, ref: str) -> str:
-    _assert_feature(call, call.db.get("VM", ref), "feature-reboot")
+    assert_feature(call, call.db.get("VM", ref), "feature-reboot")
     return await _reboot(call, ref, "clean_reboot")
 
 
@@ -131,6 +141,7 @@ async def _reboot(call: Call, ref: str, how: str) -> str:
     async with call.world.locks.marked(call, lambda: [mark]):
         host = call.db.get("host", vm["resident_on"])
         await on_host(call, host, _reboot_on(call, vm, host))
+        tell(call, "VM_REBOOTED", vm, f"VM '{vm['name_label']}' rebooted")
     return ""
 
 
@@ -146,6 +157,9 @@ async def _reboot_on(call: Call, vm: Row, host: Row) -> None:
 @call("VM.power_state_reset(vm: VM ref) -> void", has_async=True)
 def power_state_reset(call: Call, ref: str) -> str:
     vm = call.db.get("VM", ref)
+    assert_may(call, vm, "power_state_reset")
+    if vm["is_control_domain"]:
+        raise ApiError("CANNOT_RESET_CONTROL_DOMAIN", ref)
     host = call.db.find("host", vm["resident_on"])
     if host is not None:
         metrics = call.db.find("host_metrics", host["metrics"])
@@ -170,5 +184,9 @@ async def destroy(call: Call, ref: str) -> str:
     async with call.world.locks.marked(call, lambda: [Mark(vm, "destroy", check)]):
         await call.spend("VM.destroy")
         await call.phase("rows")
+        for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs")):
+            for row in call.db.rows(cls, list(vm[field])):
+                call.db.destroy(row)
+                await call.phase(f"after {cls.lower()}")
         destroy_rows(call, vm)
     return ""

@@ -1,8 +1,9 @@
 """What a run leaves out, and why: a pytest plugin.
 
 A test marked ``full("redis-server")`` needs a program that no Python wheel brings. It is left out
-unless FULL=1; then nothing may be left out, and what is missing is an error. One folder is no
-part of the suite and has a target of its own: ``tests/storm``.
+unless FULL=1; then nothing may be left out, and what is missing is an error. Two folders are no
+part of the suite and have targets of their own: ``tests/storm``, and ``tests/peers``, which has an
+environment of its own too.
 """
 
 import os
@@ -17,7 +18,7 @@ NO_REFERENCE = "XENLAUNCH_REFERENCE"
 """In the reason of a test that reads XAPI's published data, which nobody can install: those are
 `make conformance`, and run with the suite where the data lies beside the checkout."""
 
-OWN_TARGETS = {"storm": "STORM"}
+OWN_TARGETS = {"storm": "STORM", "peers": "PEERS"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from simulator.dispatch import METHODS
+from simulator.members import EMERGENCY
 from simulator.missing import MISSING
+from simulator.schema.beyond import LISTED
 from simulator.schema.declare import CLASSES, ENUM_VALUES, FOLLOWS
+from simulator.schema.roles import roles_for
 
 _ROOT = Path(__file__).resolve().parents[3]
 _REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", _ROOT.parent / "shared" / "reference"))
@@ -91,6 +94,33 @@ def test_relations_are_followed(datamodel: dict[str, Any]) -> None:
     }
 
     assert known == {(a, b) for a, b in FOLLOWS.items() if (a, b) in published}
+
+
+def test_every_call_takes_the_role_that_is_published(datamodel: dict[str, Any]) -> None:
+    declared = {*CLASSES, *LISTED}
+    published = {
+        f"{name}.{m['name']}": set(m.get("roles", ()))
+        for name in declared
+        for m in datamodel["classes"][name]["messages"]
+        if name in CLASSES or f"{name}.{m['name']}" in METHODS
+    }
+
+    assert {name: set(roles_for(name)) for name in published} == published
+
+
+def test_the_other_classes_are_listed_and_empty(datamodel: dict[str, Any]) -> None:
+    listed = {
+        name
+        for name, cls in datamodel["classes"].items()
+        if any(m["name"] == "get_all" for m in cls["messages"])
+    }
+
+    assert listed - set(CLASSES) == set(LISTED)
+    assert {f"{name}.get_all_records" for name in listed} <= set(METHODS)
+
+
+def test_the_emergency_calls_are_those_published(datamodel: dict[str, Any]) -> None:
+    assert set(datamodel["emergency_calls"]) == EMERGENCY
 
 
 def test_constructors_take_what_is_published(datamodel: dict[str, Any]) -> None:

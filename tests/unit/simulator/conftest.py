@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import signal
@@ -20,6 +21,7 @@ from simulator.db import Row
 from simulator.dispatch import serve
 from simulator.errors import ApiError
 from simulator.world import Options, World
+from tests.support.virtual_time import run_in_virtual_time
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,11 +32,26 @@ class Pool:
     def __init__(self, world: World) -> None:
         self.world = world
         self.db = world.db
+        self.host = ""  # the member that is asked; none: the pool's one address
         self.session = world.sessions.open("root", "test").ref
 
     async def call(self, method: str, *args: Any, headers: dict[str, str] | None = None) -> Any:
-        value = serve(self.world, method, [self.session, *args], headers or {})
+        value = serve(self.world, method, [self.session, *args], headers or {}, self.host)
         return await value if inspect.isawaitable(value) else value
+
+    async def login(self, user: str, password: str, originator: str = "test") -> Pool:
+        """The same pool, as another session sees it."""
+        given = [user, password, "1.0", originator]
+        other = copy.copy(self)
+        other.session = await self._begin("session.login_with_password", given)
+        return other
+
+    async def local_login(self, user: str, password: str) -> str:
+        return await self._begin("session.slave_local_login_with_password", [user, password])
+
+    async def _begin(self, method: str, given: list[str]) -> str:
+        value = serve(self.world, method, given, {}, self.host)
+        return str(await value if inspect.isawaitable(value) else value)
 
     async def refused(self, method: str, *args: Any) -> list[str]:
         """The error that the call ends in."""
@@ -75,17 +92,30 @@ def pretend() -> Callable[..., None]:
     """Run a scenario, an async function of a Pool, in a ready-made pool."""
 
     def run(scenario: Callable[[Pool], Awaitable[None]], **options: Any) -> None:
-        async def whole() -> None:
-            world = World(Options(**{"time_scale": 0.0, **options}))
-            ready_made.build(world)
-            try:
-                await asyncio.wait_for(scenario(Pool(world)), 20)
-            finally:
-                await world.stop()
-
-        asyncio.run(whole())
+        asyncio.run(_play(scenario, 20, {"time_scale": 0.0, **options}))
 
     return run
+
+
+@pytest.fixture
+def pretend_at_length() -> Callable[..., None]:
+    """Run a scenario with latencies at their full length, in virtual time."""
+
+    def run(scenario: Callable[[Pool], Awaitable[None]], **options: Any) -> None:
+        run_in_virtual_time(_play(scenario, 48 * 3600, options))
+
+    return run
+
+
+async def _play(
+    scenario: Callable[[Pool], Awaitable[None]], patience: float, options: dict[str, Any]
+) -> None:
+    world = World(Options(**options))
+    ready_made.build(world)
+    try:
+        await asyncio.wait_for(scenario(Pool(world)), patience)
+    finally:
+        await world.stop()
 
 
 class Process:

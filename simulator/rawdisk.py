@@ -1,0 +1,167 @@
+"""Disks over plain HTTP: `PUT /import_raw_vdi` writes one, `GET /export_raw_vdi` reads it.
+
+    PUT /import_raw_vdi?session_id=OpaqueRef:…&vdi=REF-OR-UUID&format=raw&task_id=OpaqueRef:…
+
+The session may be left out where the request says `Authorization: Basic`. A `task_id` is a task
+that the client made with task.create: it ends as the transfer does. An image that is shorter than
+the disk leaves the rest of it as it was. Who may not is told so with 401 or 403; all else that is
+wrong is the 500 page, with XAPI's code on it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from simulator import rbac
+from simulator.errors import ApiError
+from simulator.http import Request, Response, error_page
+from simulator.images import BLOCK
+from simulator.schema.roles import roles_for
+
+if TYPE_CHECKING:
+    from simulator.db import Row
+    from simulator.world import World
+
+PUT: Final = ("PUT", "/import_raw_vdi")
+GET: Final = ("GET", "/export_raw_vdi")
+_ROLES: Final = roles_for("VDI.create")
+_AT_ONCE: Final = 16 * BLOCK
+
+
+class Transfer:
+    """One request for a disk's contents: looked at before the first byte of a body is taken."""
+
+    def __init__(self, world: World, target: str, headers: dict[str, str]) -> None:
+        self.world = world
+        query = parse_qs(target.partition("?")[2])
+        self._said = {name: values[-1] for name, values in query.items()}
+        self._headers = headers
+        self.offset = 0
+        self.failed: Response | None = None
+        try:
+            self.vdi = self._checked()
+        except ApiError as refused:
+            self.fail(refused)
+
+    def _checked(self) -> Row:
+        self._check_user()
+        if self._said.get("format", "raw") != "raw":
+            raise ApiError("UNIMPLEMENTED_IN_SM_BACKEND", "format")
+        return self._find()
+
+    def _check_user(self) -> None:
+        sessions, session = self.world.sessions, self._said.get("session_id", "")
+        if session:
+            sessions.check(session)
+            role = sessions.role_of(session)
+        else:
+            role = sessions.prove(*_basic(self._headers.get("authorization", "")))
+        if role and role not in _ROLES:
+            raise rbac.denied("http/raw_vdi", _ROLES)
+
+    def _find(self) -> Row:
+        wanted, db = self._said.get("vdi", ""), self.world.db
+        return db.find("VDI", wanted) or db.by_uuid("VDI", wanted)
+
+    def fail(self, refused: ApiError) -> None:
+        self.failed = _page(refused)
+        if (task := self._task()) is not None:
+            self.world.tasks.fail(task, refused)
+
+    def _task(self) -> Row | None:
+        return self.world.db.find("task", self._said.get("task_id", ""))
+
+    def succeed(self) -> None:
+        if (task := self._task()) is not None:
+            self.world.tasks.succeed(task, "")
+
+
+class Upload(Transfer):
+    """Bytes that are written to a disk as they come."""
+
+    def _checked(self) -> Row:
+        vdi = super()._checked()
+        if vdi["read_only"]:
+            raise ApiError("VDI_READONLY", vdi.ref)
+        if any(v["currently_attached"] for v in self.world.db.rows("VBD", vdi["VBDs"])):
+            raise ApiError("VDI_IN_USE", vdi.ref, "import")
+        return vdi
+
+    def feed(self, part: bytes) -> None:
+        if self.failed is not None:
+            return
+        if self.world.db.find("VDI", self.vdi.ref) is not self.vdi:
+            self.fail(ApiError("HANDLE_INVALID", "VDI", self.vdi.ref))
+        elif self.offset + len(part) > self.vdi["virtual_size"]:
+            self.fail(ApiError("VDI_IO_ERROR", "The image is larger than the disk"))
+        else:
+            self.world.images.of(self.vdi.ref).write(self.offset, part)
+            self.offset += len(part)
+
+    def answer(self) -> Response:
+        if self.failed is not None:
+            return self.failed
+        self._take_space()
+        self.succeed()
+        return Response(b"", "application/octet-stream")
+
+    def _take_space(self) -> None:
+        used = self.world.images.of(self.vdi.ref).used
+        more = max(0, used - self.vdi["physical_utilisation"])
+        sr = self.world.db.get("SR", self.vdi["SR"])
+        self.world.db.set(sr, "physical_utilisation", sr["physical_utilisation"] + more)
+        utilisation = self.vdi["physical_utilisation"] + more
+        self.world.db.set(self.vdi, "physical_utilisation", utilisation)
+
+
+class Download(Transfer):
+    """A disk, from its beginning to its end."""
+
+    def answer(self) -> Response:
+        if self.failed is not None:
+            return self.failed
+        size = self.vdi["virtual_size"]
+        return Response(b"", "application/octet-stream", stream=(size, self._parts(size)))
+
+    def _parts(self, size: int) -> Iterator[bytes]:
+        image = self.world.images.of(self.vdi.ref)
+        for offset in range(0, size, _AT_ONCE):
+            yield image.read(offset, min(_AT_ONCE, size - offset))
+        self.succeed()
+
+
+def open_upload(world: World, method: str, target: str, headers: dict[str, str]) -> Upload | None:
+    """An upload, if that is what the request is."""
+    if (method, target.partition("?")[0]) != PUT or world.is_down or world.is_booting:
+        return None
+    return Upload(world, target, headers)
+
+
+def download(world: World, request: Request) -> Response | None:
+    if (request.method, request.target.partition("?")[0]) != GET:
+        return None
+    return Download(world, request.target, request.headers).answer()
+
+
+_STATUS: Final = {
+    "SESSION_INVALID": 401,
+    "SESSION_AUTHENTICATION_FAILED": 401,
+    "RBAC_PERMISSION_DENIED": 403,
+}
+
+
+def _page(refused: ApiError) -> Response:
+    return error_page(_STATUS.get(refused.code, 500), refused.code)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    try:
+        said = base64.b64decode(header.removeprefix("Basic "), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        said = ""
+    user, _, password = said.partition(":")
+    return user, password

@@ -1,0 +1,143 @@
+"""Each host at an address of its own: who is the master, and what the others say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from simulator.doors import give_addresses
+from simulator.errors import ApiError
+from simulator.rbac import User
+
+
+def _beside(pool: Any, name: str) -> Any:
+    """The pool as who asks the host sees it, with the same session."""
+    other = type(pool)(pool.world)
+    other.session, other.host = pool.session, pool.one("host", name).ref
+    return other
+
+
+def test_a_supporter_names_the_master_to_whom_has_or_wants_a_session(
+    pretend: Callable[..., None],
+) -> None:
+    async def scenario(pool: Any) -> None:
+        give_addresses(pool.world)
+        master, supporter = _beside(pool, "host-1"), _beside(pool, "host-2")
+        elsewhere = ["HOST_IS_SLAVE", "127.0.0.1"]
+
+        assert await master.call("VM.get_all")
+        assert await supporter.refused("VM.get_all") == elsewhere
+        with pytest.raises(ApiError) as refused:
+            await supporter.login("root", "wrong, and nobody looks")
+        assert refused.value.description == elsewhere
+        supporter.session = "none"
+        assert await supporter.refused("VM.get_all") == ["SESSION_INVALID", "none"]
+        assert await supporter.refused("VM.fly") == ["MESSAGE_METHOD_UNKNOWN", "VM.fly"]
+
+    pretend(scenario)
+
+
+def test_the_master_moves_and_all_sessions_end(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        give_addresses(pool.world)
+        host = pool.one("host", "host-3")
+        vm = await pool.vm()
+        pool.world.move_master(host)
+
+        assert await pool.refused("VM.get_all") == ["SESSION_INVALID", pool.session]
+        with pytest.raises(ApiError) as refused:
+            await _beside(pool, "host-1").login("root", "xenroot")
+        assert refused.value.description == ["HOST_IS_SLAVE", "127.0.0.3"]
+        session = await _beside(pool, "host-3").login("root", "xenroot")
+        assert await session.call("VM.get_name_label", vm.ref) == "web"
+        assert pool.db.get("session", session.session)["this_host"] == host.ref
+
+    pretend(scenario)
+
+
+def test_a_local_session_is_good_for_its_host_and_emergencies(
+    pretend: Callable[..., None],
+) -> None:
+    async def scenario(pool: Any) -> None:
+        give_addresses(pool.world)
+        supporter, other = _beside(pool, "host-2"), _beside(pool, "host-3")
+        supporter.session = other.session = await supporter.local_login("root", "xenroot")
+        host = pool.one("host", "host-2").ref
+
+        assert await supporter.call("pool.is_slave", host) is True
+        assert await supporter.call("host.is_in_emergency_mode") is False
+        assert (await supporter.refused("VM.get_all"))[0] == "HOST_IS_SLAVE"
+        assert await other.refused("pool.is_slave", host) == ["SESSION_INVALID", other.session]
+        assert not any(row.ref == supporter.session for row in pool.db.all("session"))
+        await supporter.call("session.local_logout")
+        assert (await supporter.refused("pool.is_slave", host))[0] == "SESSION_INVALID"
+        with pytest.raises(ApiError) as refused:
+            await supporter.local_login("root", "wrong")
+        assert refused.value.code == "SESSION_AUTHENTICATION_FAILED"
+
+    pretend(scenario)
+
+
+def test_while_booting_hardly_anything_is_answered(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        pool.world.restart(booting=60)
+
+        assert await pool.refused("VM.get_all") == ["HOST_STILL_BOOTING"]
+        assert await pool.refused("VM.fly") == ["HOST_STILL_BOOTING"]
+        pool.session = await pool.local_login("root", "xenroot")
+        assert await pool.call("host.is_in_emergency_mode") is True
+        pool.world.restart()
+        assert (await pool.refused("VM.get_all"))[0] == "SESSION_INVALID"
+
+    pretend(scenario)
+
+
+def test_only_eight_log_in_at_once(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        await asyncio.gather(*(pool.login("root", "xenroot") for _ in range(16)))
+        loop = asyncio.get_running_loop()
+        pool.world.latency.set({"session.login_with_password": 0.05})
+
+        begun = loop.time()
+        await asyncio.gather(*(pool.login("root", "xenroot") for _ in range(16)))
+
+        assert 0.1 <= loop.time() - begun < 2
+
+    pretend(scenario)
+
+
+def test_sessions_are_capped_by_originator_and_by_user(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        sessions = pool.world.sessions
+        for user, originator, opened, kept in (
+            ("root", "many", 503, 500),
+            ("root", "", 402, 400),
+            ("reader", "a", 300, 300),
+        ):
+            rows = [sessions.open(user, originator) for _ in range(opened)]
+            sessions.collect(max(sessions._active.values()))
+            left = [row.ref for row in rows if pool.db.find("session", row.ref)]
+            assert left == [row.ref for row in rows[-kept:]]
+        for _ in range(201):
+            sessions.open("reader", "b")
+        sessions.collect(max(sessions._active.values()))
+        mine = [row for row in pool.db.all("session") if row["auth_user_name"] == "reader"]
+        assert len(mine) == 500
+
+    pretend(scenario, users=(User("reader", "secret", "read-only"),))
+
+
+def test_idle_sessions_end_after_a_day_unless_they_work(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        sessions = pool.world.sessions
+        at = max(sessions._active.values())
+
+        sessions.collect(at + 24 * 3600 - 1)
+        assert pool.db.find("session", pool.session)
+        sessions.collect(at + 24 * 3600 + 1)
+        assert not pool.db.find("session", pool.session)
+
+    pretend(scenario)
