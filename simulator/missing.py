@@ -8,7 +8,6 @@ from typing import Final
 
 _BY_CLASS: Final = """
 session: change_password slave_login slave_local_login create_from_db_file
-  get_all_subject_identifiers logout_subject_identifier
 message: destroy_all
 pool: join join_force eject initial_auth exchange_certificates_on_join
   exchange_ca_certificates_on_join emergency_transition_to_master emergency_reset_master
@@ -90,8 +89,7 @@ VM: snapshot_with_quiesce csvm set_is_default_template hard_reboot_internal pool
   get_SRs_required_for_recovery recover import_convert set_groups query_services call_plugin
   call_host_plugin import set_NVRAM_EFI_variables restart_device_models set_uefi_mode
   get_secureboot_readiness update_secureboot_certificates_on_boot sysprep
-VM_appliance: start clean_shutdown hard_shutdown shutdown assert_can_be_recovered
-  get_SRs_required_for_recovery recover
+VM_appliance: assert_can_be_recovered get_SRs_required_for_recovery recover
 VGPU: atomic_set_resident_on
 VTPM: get_contents set_contents
 VMSS: snapshot_now

@@ -117,6 +117,21 @@ def test_a_session_tells_whose_it_is(pretend: Callable[..., None]) -> None:
     pretend(scenario, users=USERS)
 
 
+def test_an_operator_logs_a_user_out_everywhere(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        operator = await pool.login("pool-operator", "secret")
+        first, second = [await pool.login("read-only", "secret") for _ in range(2)]
+        sid = pool.db.get("session", first.session)["auth_user_sid"]
+
+        assert sid in await operator.call("session.get_all_subject_identifiers")
+        await operator.call("session.logout_subject_identifier", sid)
+        for gone in (first, second):
+            assert await gone.refused("VM.get_all") == ["SESSION_INVALID", gone.session]
+        assert await operator.call("VM.get_all")
+
+    pretend(scenario, users=USERS)
+
+
 def test_a_task_is_cancelled_by_its_owner_or_an_operator(pretend: Callable[..., None]) -> None:
     async def scenario(pool: Any) -> None:
         first, second = (
