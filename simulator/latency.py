@@ -27,6 +27,7 @@ class Figure(NamedTuple):
 
 FIGURES: Final[Mapping[str, Figure]] = {
     "session.login_with_password": Figure(0.05, "assumed"),
+    "session.refused": Figure(5.0, "fact"),  # by a directory; root is refused at once
     "call.get": Figure(0.002, "assumed"),
     "call.set": Figure(0.007, "assumed"),
     "placement": Figure(0.02, "assumed"),  # held under the one lock of the master

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from simulator.db import Row
     from simulator.world import World
 
+ROOT: Final = "root"
 IDLE_MAX_SECONDS: Final = 24 * 3600
 PER_ORIGINATOR_MAX: Final = 500
 ANONYMOUS_MAX: Final = 400
 LAST_ACTIVE_STEP: Final = 600.0
 LOGINS_AT_ONCE: Final = 8
+DIRECTORY_LOGINS_AT_ONCE: Final = 1
 
 
 class Sessions:
@@ -32,6 +34,7 @@ class Sessions:
         self.world = world
         self._users = {user.name: user for user in users}
         self._logins = asyncio.Semaphore(LOGINS_AT_ONCE)
+        self._directory_logins = asyncio.Semaphore(DIRECTORY_LOGINS_AT_ONCE)
         self._active: dict[str, float] = {}
         self._roles: dict[str, str] = {}  # of those who are not local root
         self._local: dict[str, str] = {}  # sessions with one host alone, and that host
@@ -52,9 +55,15 @@ class Sessions:
         return ref
 
     async def _prove(self, name: str, password: str) -> None:
-        async with self._logins:
+        """Root is known to the host; who else there is, a directory has to say."""
+        by_directory = len(self._users) > 1 and name != ROOT
+        async with self._directory_logins if by_directory else self._logins:
             await asyncio.sleep(self.world.latency.of("session.login_with_password"))
-        self.prove(name, password)
+            try:
+                self.prove(name, password)
+            except ApiError:
+                await asyncio.sleep(self.world.latency.of("session.refused") * by_directory)
+                raise
 
     def prove(self, name: str, password: str) -> str:
         """The role of who knows the password; anyone else is refused."""
