@@ -37,6 +37,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VDI.snapshot": Figure(1.2, "assumed"),
     "VDI.resize": Figure(0.8, "assumed"),
     "VDI.destroy": Figure(1.0, "assumed"),
+    "SR.create": Figure(5.0, "assumed"),  # its destruction too
     "SR.scan": Figure(1.0, "assumed"),
     "PBD.plug": Figure(0.5, "assumed"),
     "VM.clone rows": Figure(0.2, "assumed"),  # what a clone takes beside its disks

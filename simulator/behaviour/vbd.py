@@ -74,6 +74,7 @@ async def create(call: Call, args: Any) -> str:
     if values["empty"] and values["type"] != "CD":
         raise ApiError("VBD_NOT_REMOVABLE_MEDIA", "in constructor")
     _check_read_only(call, values)
+    exclude(vm, beside=set(vm["current_operations"].values()) - {"pool_migrate", "migrate_send"})
     if values["type"] == "Floppy" and not is_hvm(vm):
         raise ApiError("NOT_IMPLEMENTED", "VBD.create: floppy of a PV guest")
     values["userdevice"] = _choose_device(call, vm, values["userdevice"])

@@ -133,3 +133,61 @@ def test_a_pbd_is_not_unplugged_under_a_vm(pretend: Pretend) -> None:
         assert not pool.db.find("VDI", vbd["VDI"])
 
     pretend(scenario)
+
+
+def test_an_sr_is_made_for_one_host_or_for_all(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        host = pool.one("host", "host-2")
+        rest: tuple[Any, ...] = ({}, 0, "local", "", "lvm", "user")
+        refused = await pool.refused("SR.create", host.ref, *rest, False)
+        assert refused == ["SR_UNKNOWN_DRIVER", "lvm"]
+        rest = ({}, 0, "new", "", "nfs", "user")
+        local = pool.db.get("SR", await pool.done("SR.create", host.ref, *rest, False))
+        shared = pool.db.get("SR", await pool.done("SR.create", host.ref, *rest, True))
+
+        assert [p["host"] for p in pool.db.rows("PBD", local["PBDs"])] == [host.ref]
+        assert len(shared["PBDs"]) == len(pool.db.all("host"))
+        refused = await pool.refused("SR.destroy", shared.ref)
+        assert refused == ["SR_HAS_MULTIPLE_PBDS", shared.ref]
+        record = {"SR": local.ref, "virtual_size": 1, "type": "user", "sharable": False}
+        record |= {"read_only": False, "other_config": {}}
+        disk = await pool.done("VDI.create", record)
+        assert await pool.refused("SR.destroy", local.ref) == ["SR_NOT_EMPTY"]
+        await pool.done("VDI.destroy", disk)
+        await pool.done("SR.destroy", local.ref)
+        assert not pool.db.find("SR", local.ref)
+
+    pretend(scenario)
+
+
+def test_a_host_is_declared_dead_when_it_is(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm, host = await pool.vm(), pool.one("host", "host-3")
+        await pool.done("VM.start_on", vm.ref, host.ref, False, True)
+        assert await pool.refused("host.declare_dead", host.ref) == ["HOST_IS_LIVE", host.ref]
+        pool.world.kill_host(host)
+        await pool.done("host.declare_dead", host.ref)
+        assert vm["power_state"] == "Halted"
+        assert await pool.refused("host.enable", host.ref) == ["HOST_OFFLINE", host.ref]
+
+    pretend(scenario)
+
+
+def test_an_operation_can_be_asked_about(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.assert_operation_valid", vm.ref, "start")
+        refused = await pool.refused("VM.assert_operation_valid", vm.ref, "pause")
+        assert refused[0] == "OPERATION_NOT_ALLOWED"
+        await pool.call("VM.add_to_blocked_operations", vm.ref, "start", "MINE")
+        refused = await pool.refused("VM.assert_operation_valid", vm.ref, "start")
+        assert refused == ["OPERATION_BLOCKED", vm.ref, "MINE"]
+        refused = await pool.refused("VM.start", vm.ref, False, False)
+        assert refused == ["OPERATION_BLOCKED", vm.ref, "MINE"]
+        await pool.call("VM.set_is_default_template", vm.ref, True)
+        assert await pool.refused("VM.destroy", vm.ref) == [
+            "VM_CANNOT_DELETE_DEFAULT_TEMPLATE",
+            vm.ref,
+        ]
+
+    pretend(scenario)
