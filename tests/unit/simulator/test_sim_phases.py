@@ -197,3 +197,17 @@ def test_a_vm_on_a_dead_host_is_reset_by_hand(pretend: Pretend) -> None:
         assert refused == ["CANNOT_RESET_CONTROL_DOMAIN", domain]
 
     pretend(scenario)
+
+
+def test_the_control_domain_and_templates_are_not_stopped(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        domain = pool.one("host", "host-1")["control_domain"]
+        for act in ("VM.hard_shutdown", "VM.pause", "VM.hard_reboot"):
+            assert (await pool.refused(act, domain))[0] == "OPERATION_NOT_ALLOWED"
+        assert pool.db.get("VM", domain)["power_state"] == "Running"
+        template = pool.one("VM", "debian-12").ref
+        refused = await pool.refused("VM.hard_shutdown", template)
+        wanted = "paused, suspended, running"
+        assert refused == ["VM_BAD_POWER_STATE", template, wanted, "halted"]
+
+    pretend(scenario)
