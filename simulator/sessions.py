@@ -12,6 +12,7 @@ from simulator import rbac
 from simulator.db import new_ref
 from simulator.errors import ApiError
 from simulator.members import EMERGENCY, check_master
+from simulator.schema.roles import ROLES
 from simulator.values import NULL, moment, now
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Sessions:
         return user.role
 
     def open(self, user: str, originator: str) -> Row:
-        role = self._users[user].role
+        subject = self._subject_of(user) if self._users[user].role else None
+        role = self._role_of(user, subject) if subject else ""
         row = self.world.db.create(
             "session",
             this_host=self.world.master().ref,
@@ -84,18 +86,30 @@ class Sessions:
             validation_time=now(),
             auth_user_name=user,
             originator=originator,
-            **(self._subject(user, role) if role else {}),
+            subject=subject.ref if subject else NULL,
+            auth_user_sid=subject["subject_identifier"] if subject else "",
+            rbac_permissions=rbac.permissions(role) if role else [],
         )
         self._active[row.ref] = time.time()
         if role:
             self._roles[row.ref] = role
         return row
 
-    def _subject(self, user: str, role: str) -> dict[str, object]:
+    def _subject_of(self, user: str) -> Row:
+        """What the pool knows of a user whom the directory knows."""
         sid = rbac.identifier(user)
-        rows = self.world.db.all("subject")
-        ref = next((row.ref for row in rows if row["subject_identifier"] == sid), NULL)
-        return {"subject": ref, "auth_user_sid": sid, "rbac_permissions": rbac.permissions(role)}
+        for row in self.world.db.all("subject"):
+            if row["subject_identifier"] == sid:
+                return row
+        raise ApiError("SESSION_AUTHORIZATION_FAILED", user, "No subject is known for this user")
+
+    def _role_of(self, user: str, subject: Row) -> str:
+        """The highest role that the subject has now."""
+        names = {row["name_label"] for row in self.world.db.rows("role", subject["roles"])}
+        role = next((role for role in ROLES if role in names), "")
+        if not role:
+            raise ApiError("SESSION_AUTHORIZATION_FAILED", user, "This user has no role")
+        return role
 
     def close(self, ref: str) -> None:
         """Log out; whoever waits for events in the session is told at once."""
