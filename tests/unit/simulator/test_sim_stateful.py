@@ -191,6 +191,8 @@ class Machine(RuleBasedStateMachine):
     @rule(size=SIZES, how=HOW)
     def start_all(self, size: int, how: str) -> None:
         """More than the hosts have room for, all at once."""
+        self.clone(0, "sync", 4)
+        self.let_pass(12)
         for number in range(6):
             if vm := self.mine(number):
                 self.send("VM.set_memory_limits", vm.ref, 0, size, size, size)
@@ -319,7 +321,7 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine: Callable[..., Any] = Machine.TestCase
 Machine.TestCase.settings = settings(
-    max_examples=35,
+    max_examples=60,
     stateful_step_count=40,
     derandomize=True,  # its time and its verdict are the code's alone
     deadline=None,
