@@ -8,9 +8,12 @@ imports nothing of ours, so a client that is wrong about XenServer is wrong here
     calls        every call by name: the generated, and those that behaviour/ declares
     dispatch     one request from its name to its answer
     wire_*, http how requests and answers look as bytes
-    sessions, tasks, events     what XAPI itself keeps
+    members, doors, certificates        who is asked, where, and how a client knows it
+    sessions, rbac      who asks, and what that user may
+    tasks, events       what else XAPI itself keeps
     locks, memory, latency      what makes calls wait
     behaviour/   what the calls do, one file a class
+    images, rawdisk     what is on the disks, and how it gets there
     pool         the ready-made pool
     faults, control, calllog    what a test may do to it and ask of it
 """

@@ -74,8 +74,8 @@ def _vm(db: Database, vm: Row) -> frozenset[str]:
 def _vm_allowed(
     state: str,
     template: bool,  # noqa: FBT001 - a key of the cache
-    snapshot: bool,  # noqa: FBT001
-    default: bool,  # noqa: FBT001
+    snapshot: bool,  # noqa: FBT001 - likewise
+    default: bool,  # noqa: FBT001 - likewise
     features: frozenset[str],
     current: frozenset[str],
 ) -> frozenset[str]:

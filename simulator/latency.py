@@ -27,6 +27,7 @@ class Figure(NamedTuple):
 
 FIGURES: Final[Mapping[str, Figure]] = {
     "session.login_with_password": Figure(0.05, "assumed"),
+    "session.refused": Figure(5.0, "fact"),  # by a directory; root is refused at once
     "call.get": Figure(0.002, "assumed"),
     "call.set": Figure(0.007, "assumed"),
     "placement": Figure(0.02, "assumed"),  # held under the one lock of the master
@@ -36,6 +37,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "VDI.snapshot": Figure(1.2, "assumed"),
     "VDI.resize": Figure(0.8, "assumed"),
     "VDI.destroy": Figure(1.0, "assumed"),
+    "SR.create": Figure(5.0, "assumed"),  # its destruction too
     "SR.scan": Figure(1.0, "assumed"),
     "PBD.plug": Figure(0.5, "assumed"),
     "VM.clone rows": Figure(0.2, "assumed"),  # what a clone takes beside its disks

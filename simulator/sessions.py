@@ -12,17 +12,20 @@ from simulator import rbac
 from simulator.db import new_ref
 from simulator.errors import ApiError
 from simulator.members import EMERGENCY, check_master
+from simulator.schema.roles import ROLES
 from simulator.values import NULL, moment, now
 
 if TYPE_CHECKING:
     from simulator.db import Row
     from simulator.world import World
 
+ROOT: Final = "root"
 IDLE_MAX_SECONDS: Final = 24 * 3600
 PER_ORIGINATOR_MAX: Final = 500
 ANONYMOUS_MAX: Final = 400
 LAST_ACTIVE_STEP: Final = 600.0
 LOGINS_AT_ONCE: Final = 8
+DIRECTORY_LOGINS_AT_ONCE: Final = 1
 
 
 class Sessions:
@@ -32,6 +35,7 @@ class Sessions:
         self.world = world
         self._users = {user.name: user for user in users}
         self._logins = asyncio.Semaphore(LOGINS_AT_ONCE)
+        self._directory_logins = asyncio.Semaphore(DIRECTORY_LOGINS_AT_ONCE)
         self._active: dict[str, float] = {}
         self._roles: dict[str, str] = {}  # of those who are not local root
         self._local: dict[str, str] = {}  # sessions with one host alone, and that host
@@ -52,9 +56,15 @@ class Sessions:
         return ref
 
     async def _prove(self, name: str, password: str) -> None:
-        async with self._logins:
+        """Root is known to the host; who else there is, a directory has to say."""
+        by_directory = len(self._users) > 1 and name != ROOT
+        async with self._directory_logins if by_directory else self._logins:
             await asyncio.sleep(self.world.latency.of("session.login_with_password"))
-        self.prove(name, password)
+            try:
+                self.prove(name, password)
+            except ApiError:
+                await asyncio.sleep(self.world.latency.of("session.refused") * by_directory)
+                raise
 
     def prove(self, name: str, password: str) -> str:
         """The role of who knows the password; anyone else is refused."""
@@ -65,7 +75,8 @@ class Sessions:
         return user.role
 
     def open(self, user: str, originator: str) -> Row:
-        role = self._users[user].role
+        subject = self._subject_of(user) if self._users[user].role else None
+        role = self._role_of(user, subject) if subject else ""
         row = self.world.db.create(
             "session",
             this_host=self.world.master().ref,
@@ -75,18 +86,30 @@ class Sessions:
             validation_time=now(),
             auth_user_name=user,
             originator=originator,
-            **(self._subject(user, role) if role else {}),
+            subject=subject.ref if subject else NULL,
+            auth_user_sid=subject["subject_identifier"] if subject else "",
+            rbac_permissions=rbac.permissions(role) if role else [],
         )
         self._active[row.ref] = time.time()
         if role:
             self._roles[row.ref] = role
         return row
 
-    def _subject(self, user: str, role: str) -> dict[str, object]:
+    def _subject_of(self, user: str) -> Row:
+        """What the pool knows of a user whom the directory knows."""
         sid = rbac.identifier(user)
-        rows = self.world.db.all("subject")
-        ref = next((row.ref for row in rows if row["subject_identifier"] == sid), NULL)
-        return {"subject": ref, "auth_user_sid": sid, "rbac_permissions": rbac.permissions(role)}
+        for row in self.world.db.all("subject"):
+            if row["subject_identifier"] == sid:
+                return row
+        raise ApiError("SESSION_AUTHORIZATION_FAILED", user, "No subject is known for this user")
+
+    def _role_of(self, user: str, subject: Row) -> str:
+        """The highest role that the subject has now."""
+        names = {row["name_label"] for row in self.world.db.rows("role", subject["roles"])}
+        role = next((role for role in ROLES if role in names), "")
+        if not role:
+            raise ApiError("SESSION_AUTHORIZATION_FAILED", user, "This user has no role")
+        return role
 
     def close(self, ref: str) -> None:
         """Log out; whoever waits for events in the session is told at once."""

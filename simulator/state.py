@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator import rbac
 from simulator.db import Row
 from simulator.schema.declare import CLASSES
 from simulator.values import Datetime, zero
@@ -35,6 +36,8 @@ def load(world: World, given: Any) -> int:
             world.db.destroy(row)
     for cls, ref, values in rows:
         world.db.create(cls, ref, **values)
+    if not world.db.all("role"):  # a pool that somebody wrote down
+        rbac.add_rows(world.db, world.options.users)
     return len(rows)
 
 

@@ -20,7 +20,7 @@ from simulator.latency import Latency
 from simulator.locks import Locks
 from simulator.memory import Memory
 from simulator.rbac import User
-from simulator.sessions import Sessions
+from simulator.sessions import ROOT, Sessions
 from simulator.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class World:
         self.locks = Locks(self, options.host_workers)
         self.memory = Memory(self.db)
         self.tasks = Tasks(self)
-        self.sessions = Sessions(self, (User("root", options.password), *options.users))
+        self.sessions = Sessions(self, (User(ROOT, options.password), *options.users))
         self.events = Events(self.db)
         self.allowed = Allowed(self.db)
         self.db.on_change = self._changed

@@ -7,15 +7,16 @@ from typing import Final
 
 _FILES: Final = (
     "access",
+    "appliance",
+    "bond",
     "devices",
     "directory",
-    "bond",
     "host",
     "message",
     "migrate",
     "network",
-    "policies",
     "pif",
+    "policies",
     "sr",
     "tunnel",
     "vbd",

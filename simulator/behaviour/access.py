@@ -37,6 +37,19 @@ async def login_locally(call: Call, uname: str, pwd: str) -> str:
     return await call.world.sessions.login_locally(uname, pwd, call.host)
 
 
+@call("session.get_all_subject_identifiers() -> string set", has_async=True, changes=False)
+def subject_identifiers(call: Call) -> list[str]:
+    return sorted({row["auth_user_sid"] for row in call.db.all("session")} - {""})
+
+
+@call("session.logout_subject_identifier(subject_identifier: string) -> void", has_async=True)
+def logout_subject(call: Call, identifier: str) -> str:
+    for row in call.db.all("session"):
+        if row["auth_user_sid"] == identifier != "" and row.ref != call.session:
+            call.world.sessions.close(row.ref)
+    return ""
+
+
 @call("pool.is_slave(host: host ref) -> bool", changes=False)
 def is_slave(call: Call, _ref: str) -> bool:
     """Answered by the host that was asked, whichever is named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from simulator.behaviour.vdi import sr_mark
 from simulator.behaviour.vm_state import is_live
@@ -13,6 +13,8 @@ from simulator.generic import setters
 from simulator.locks import Mark, exclude
 
 _THIS: Final = "sr: SR ref"
+#: of an SR whose maker leaves it to the storage
+_SIZE: Final = 2**40
 
 for _field in ("name_label", "name_description"):
     declare(setters("SR", _field, "string", _THIS, has_async=True))
@@ -55,6 +57,60 @@ def forget(call: Call, ref: str) -> str:
             call.db.destroy(vbd)
         call.db.destroy(vdi)
     call.db.destroy(sr)
+    return ""
+
+
+_CREATE: Final = (
+    "SR.create(host: host ref, device_config: (string -> string) map, physical_size: int, "
+    "name_label: string, name_description: string, type: string, content_type: string, "
+    "shared: bool, sm_config: (string -> string) map = {}) -> SR ref"
+)
+
+
+@call(_CREATE, has_async=True)
+async def create(
+    call: Call, host: str, config: dict[str, str], size: int, name: str, about: str, *kind: Any
+) -> str:
+    """A new SR, connected to its host, and if it is shared to all hosts."""
+    type_, content, shared, sm_config = kind
+    call.db.get("host", host)
+    if type_ not in get_supported_types(call):
+        raise ApiError("SR_UNKNOWN_DRIVER", type_)
+    await call.spend("SR.create")
+    sr = call.db.create(
+        "SR",
+        name_label=name,
+        name_description=about,
+        type=type_,
+        content_type=content or "user",
+        shared=shared,
+        sm_config=sm_config,
+        physical_size=size or _SIZE,
+    )
+    for one in call.db.all("host") if shared else [call.db.get("host", host)]:
+        values = {"device_config": dict(config), "currently_attached": is_live(call, one)}
+        call.db.create("PBD", host=one.ref, SR=sr.ref, **values)
+    return sr.ref
+
+
+@call("SR.destroy(sr: SR ref) -> void", has_async=True)
+async def destroy(call: Call, ref: str) -> str:
+    """Destroy the SR and all that is on it; at most one host may be connected, to do it."""
+    sr = call.db.get("SR", ref)
+
+    def check() -> None:
+        exclude(sr)
+        pbds = call.db.rows("PBD", sr["PBDs"])
+        if len([pbd for pbd in pbds if pbd["currently_attached"]]) > 1:
+            raise ApiError("SR_HAS_MULTIPLE_PBDS", ref)
+        if sr["VDIs"]:
+            raise ApiError("SR_NOT_EMPTY")
+
+    async with call.world.locks.marked(call, lambda: [Mark(sr, "destroy", check)]):
+        await call.spend("SR.create")
+        for pbd in call.db.rows("PBD", list(sr["PBDs"])):
+            call.db.destroy(pbd)
+        call.db.destroy(sr)
     return ""
 
 

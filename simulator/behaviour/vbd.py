@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from simulator.behaviour.vm_state import assert_power
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -74,6 +75,7 @@ async def create(call: Call, args: Any) -> str:
     if values["empty"] and values["type"] != "CD":
         raise ApiError("VBD_NOT_REMOVABLE_MEDIA", "in constructor")
     _check_read_only(call, values)
+    exclude(vm, beside=set(vm["current_operations"].values()) - {"pool_migrate", "migrate_send"})
     if values["type"] == "Floppy" and not is_hvm(vm):
         raise ApiError("NOT_IMPLEMENTED", "VBD.create: floppy of a PV guest")
     values["userdevice"] = _choose_device(call, vm, values["userdevice"])
@@ -230,6 +232,7 @@ def insert(call: Call, ref: str, vdi_ref: str) -> str:
         raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
     if not vbd["empty"]:
         raise ApiError("VBD_NOT_EMPTY", ref)
+    assert_power(call.db.get("VM", vbd["VM"]), "Halted", "Running", "Paused")
     exclude(vbd)
     call.db.update(vbd, VDI=vdi.ref, empty=False)
     return ""
@@ -242,6 +245,7 @@ def eject(call: Call, ref: str) -> str:
         raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
     if vbd["empty"]:
         raise ApiError("VBD_IS_EMPTY", ref)
+    assert_power(call.db.get("VM", vbd["VM"]), "Halted", "Running", "Paused")
     exclude(vbd)
     call.db.update(vbd, VDI=NULL, empty=True)
     return ""

@@ -76,6 +76,27 @@ def set_is_a_template(call: Call, ref: str, value: bool) -> str:  # noqa: FBT001
     return ""
 
 
+@call("VM.set_is_default_template(vm: VM ref, value: bool) -> void", has_async=True)
+def set_is_default_template(call: Call, ref: str, value: bool) -> str:  # noqa: FBT001 - as on the wire
+    call.db.set(call.db.get("VM", ref), "is_default_template", value)
+    return ""
+
+
+@call(
+    "VM.assert_operation_valid(self: VM ref, op: enum vm_operations) -> void",
+    has_async=True,
+    changes=False,
+)
+def assert_operation_valid(call: Call, ref: str, operation: str) -> str:
+    vm = call.db.get("VM", ref)
+    call.world.allowed.refresh()
+    assert_may(call, vm, operation, beside=COPYING)
+    if operation not in vm["allowed_operations"]:
+        state = vm["power_state"].lower()
+        raise ApiError("OPERATION_NOT_ALLOWED", f"{operation} of a VM that is {state}")
+    return ""
+
+
 def become_vm(call: Call, vm: Row) -> None:
     """A template no more: its metrics say since when."""
     metrics = call.db.find("VM_metrics", vm["metrics"])

@@ -25,7 +25,7 @@ from simulator.behaviour.vm_state import (
 from simulator.calls import Call, call
 from simulator.errors import ApiError
 from simulator.locks import Mark
-from simulator.memory import overhead_of
+from simulator.memory import is_hvm, overhead_of
 from simulator.values import now
 
 if TYPE_CHECKING:
@@ -108,13 +108,24 @@ async def _place(call: Call, vm: Row, host: Row | None) -> Row:
     """Choose the host and promise it the memory: one start at a time in the whole pool."""
     async with call.world.locks.placement:
         await call.spend("placement")
-        call.db.set(vm, "memory_overhead", overhead_of(vm))
+        _settle(call, vm)
         if host is None:
             host = _choose(call, vm)
         else:
             assert_can_boot_here(call, vm, host)
         call.world.memory.schedule(vm, host.ref)
     return host
+
+
+def _settle(call: Call, vm: Row) -> None:
+    """Fill in what the VM's makers left open, as it is needed now."""
+    if vm["domain_type"] == "unspecified":
+        call.db.set(vm, "domain_type", "hvm" if vm["HVM_boot_policy"] else "pv")
+    if is_hvm(vm) and "device-model" not in vm["platform"]:
+        uefi = vm["HVM_boot_params"].get("firmware") == "uefi"
+        model = "qemu-upstream-uefi" if uefi else "qemu-upstream-compat"
+        call.db.put(vm, "platform", "device-model", model)
+    call.db.set(vm, "memory_overhead", overhead_of(vm))
 
 
 def _choose(call: Call, vm: Row) -> Row:
@@ -170,8 +181,9 @@ async def _run(
             if disks > 1:
                 await call.spend("VM.start per disk", disks - 1)
             await call.phase("started")
-        except ApiError:
-            detach(call, vm)
+        except (ApiError, asyncio.CancelledError):  # the start failed, or the host died
+            if call.db.find("VM", vm.ref) is vm:
+                detach(call, vm)
             raise
         if call.db.find("VM", vm.ref) is None:
             return

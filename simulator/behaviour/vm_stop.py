@@ -19,10 +19,10 @@ _CUT_SHORT = frozenset({"clean_shutdown", "clean_reboot", "hard_reboot", "suspen
 @call("VM.hard_shutdown(vm: VM ref) -> void", has_async=True)
 async def hard_shutdown(call: Call, ref: str) -> str:
     vm = call.db.get("VM", ref)
-    assert_no_template(vm, "hard_shutdown")
 
     def check() -> None:
         assert_may(call, vm, "hard_shutdown", "Paused", "Suspended", "Running", beside=_CUT_SHORT)
+        assert_no_template(vm, "hard_shutdown")
 
     async with call.world.locks.marked(call, lambda: [Mark(vm, "hard_shutdown", check)]):
         for task in call.db.rows("task", list(vm["current_operations"])):
@@ -38,6 +38,7 @@ async def clean_shutdown(call: Call, ref: str) -> str:
 
     def check() -> None:
         assert_may(call, vm, "clean_shutdown", "Running")
+        assert_no_template(vm, "clean_shutdown")
         assert_feature(call, vm, "feature-shutdown")
 
     async with call.world.locks.marked(call, lambda: [Mark(vm, "clean_shutdown", check)]):
@@ -115,7 +116,12 @@ async def unpause(call: Call, ref: str) -> str:
 
 async def _toggle(call: Call, ref: str, how: str, before: str, after: str) -> str:
     vm = call.db.get("VM", ref)
-    mark = Mark(vm, how, lambda: assert_may(call, vm, how, before))
+
+    def check() -> None:
+        assert_may(call, vm, how, before)
+        assert_no_template(vm, how)
+
+    mark = Mark(vm, how, check)
     async with call.world.locks.marked(call, lambda: [mark]):
         await call.spend("VM.pause")
         call.db.set(vm, "power_state", after)
@@ -137,7 +143,12 @@ async def clean_reboot(call: Call, ref: str) -> str:
 async def _reboot(call: Call, ref: str, how: str) -> str:
     vm = call.db.get("VM", ref)
     states = ("Running",) if how == "clean_reboot" else ("Paused", "Running")
-    mark = Mark(vm, how, lambda: assert_may(call, vm, how, *states))
+
+    def check() -> None:
+        assert_may(call, vm, how, *states)
+        assert_no_template(vm, how)
+
+    mark = Mark(vm, how, check)
     async with call.world.locks.marked(call, lambda: [mark]):
         host = call.db.get("host", vm["resident_on"])
         await on_host(call, host, _reboot_on(call, vm, host))

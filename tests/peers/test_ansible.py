@@ -50,6 +50,22 @@ def test_a_life_by_ansible(life: dict[str, Any], pool: SimulatorProcess) -> None
     assert_nothing_is_left(pool.state())
 
 
+def test_a_vm_from_scratch_through_all_its_states(pool: SimulatorProcess, tmp_path: Path) -> None:
+    answers = play("from_scratch.yml", tmp_path, pool=pool.url, password=pool.password)
+
+    assert all(answer["changed"] for answer in answers.values())
+    states = {name: answer.get("instance", {}).get("state") for name, answer in answers.items()}
+    assert states["suspended"] == "suspended"
+    assert {states[name] for name in ("created", "resumed", "restarted", "grown")} == {"poweredon"}
+    assert states["stopped"] == "poweredoff"
+    vm = answers["grown"]["instance"]
+    assert [disk["size"] for disk in vm["disks"]] == [12 * GIB, 3 * GIB]
+    assert [disk["os_device"] for disk in vm["disks"]] == ["xvda", "xvdb"]
+    assert vm["networks"][0]["mac"] == "aa:bb:cc:dd:ee:01"
+    assert len(vm["networks"]) == 2
+    assert_nothing_is_left(pool.state())
+
+
 def assert_as_wanted(vm: dict[str, Any]) -> None:
     assert vm["hardware"] == {"memory_mb": 3072, "num_cpu_cores_per_socket": 2, "num_cpus": 4}
     assert [disk["size"] for disk in vm["disks"]] == [20 * GIB, 5 * GIB]
@@ -80,5 +96,5 @@ def assert_addresses(life: dict[str, Any]) -> None:
 def assert_nothing_is_left(state: dict[str, Any]) -> None:
     for cls in ("VM", "VDI"):
         names = {record["name_label"] for record in state[cls].values()}
-        assert not names & {"made by Ansible", "data"}
+        assert not names & {"made by Ansible", "data", "from scratch", "root", "hot"}
     assert all(vbd["VM"] in state["VM"] for vbd in state["VBD"].values())

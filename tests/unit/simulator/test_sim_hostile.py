@@ -25,7 +25,9 @@ def _send(port: int, *parts: bytes) -> bytes:
             line.shutdown(socket.SHUT_WR)
             while more := line.recv(65536):
                 answer += more
-        except (BrokenPipeError, ConnectionResetError):
+        except TimeoutError:
+            raise
+        except OSError:  # it was hung up upon
             pass
         return answer
 

@@ -109,6 +109,24 @@ def test_only_eight_log_in_at_once(pretend: Callable[..., None]) -> None:
     pretend(scenario)
 
 
+def test_a_directory_is_asked_by_one_at_a_time_and_refuses_slowly(
+    pretend: Callable[..., None],
+) -> None:
+    async def scenario(pool: Any) -> None:
+        loop = asyncio.get_running_loop()
+        pool.world.latency.set({"session.login_with_password": 0.02, "session.refused": 0.1})
+
+        begun = loop.time()
+        await asyncio.gather(*(pool.login("reader", "secret") for _ in range(5)))
+        assert loop.time() - begun >= 0.1
+        begun = loop.time()
+        with pytest.raises(ApiError):
+            await pool.login("reader", "wrong")
+        assert loop.time() - begun >= 0.12
+
+    pretend(scenario, users=(User("reader", "secret", "read-only"),))
+
+
 def test_sessions_are_capped_by_originator_and_by_user(pretend: Callable[..., None]) -> None:
     async def scenario(pool: Any) -> None:
         sessions = pool.world.sessions

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.__main__ import main
 from simulator.errors import ApiError
-from simulator.rbac import User, permissions, read_users
+from simulator.rbac import User, permissions, read_users, role_ref
 from simulator.schema.roles import ROLES, roles_for
 
 USERS = tuple(User(role, "secret", role) for role in ROLES)
@@ -113,6 +113,43 @@ def test_a_session_tells_whose_it_is(pretend: Callable[..., None]) -> None:
         root = pool.db.get("session", pool.session)
         assert root["is_local_superuser"]
         assert root["rbac_permissions"] == []
+
+    pretend(scenario, users=USERS)
+
+
+def test_an_operator_logs_a_user_out_everywhere(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        operator = await pool.login("pool-operator", "secret")
+        first, second = [await pool.login("read-only", "secret") for _ in range(2)]
+        sid = pool.db.get("session", first.session)["auth_user_sid"]
+
+        assert sid in await operator.call("session.get_all_subject_identifiers")
+        await operator.call("session.logout_subject_identifier", sid)
+        for gone in (first, second):
+            assert await gone.refused("VM.get_all") == ["SESSION_INVALID", gone.session]
+        assert await operator.call("VM.get_all")
+
+    pretend(scenario, users=USERS)
+
+
+def test_the_roles_of_a_subject_count_from_the_next_login(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        reader = await pool.login("read-only", "secret")
+        subject = pool.db.get("session", reader.session)["subject"]
+        await pool.call("subject.add_to_roles", subject, role_ref("vm-admin"))
+
+        template = pool.one("VM", "debian-12").ref
+        assert (await reader.refused("VM.clone", template, "a"))[0] == "RBAC_PERMISSION_DENIED"
+        assert await (await pool.login("read-only", "secret")).call("VM.clone", template, "a")
+        for role in ("vm-admin", "read-only"):
+            await pool.call("subject.remove_from_roles", subject, role_ref(role))
+        with pytest.raises(ApiError) as refused:
+            await pool.login("read-only", "secret")
+        assert refused.value.description[:2] == ["SESSION_AUTHORIZATION_FAILED", "read-only"]
+        await pool.call("subject.destroy", subject)
+        with pytest.raises(ApiError) as refused:
+            await pool.login("read-only", "secret")
+        assert refused.value.code == "SESSION_AUTHORIZATION_FAILED"
 
     pretend(scenario, users=USERS)
 

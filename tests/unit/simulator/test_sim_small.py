@@ -49,6 +49,29 @@ def test_an_appliance_holds_its_vms(pretend: Callable[..., None]) -> None:
     pretend(scenario)
 
 
+def test_an_appliance_starts_in_order_and_goes_past_what_fails(
+    pretend: Callable[..., None],
+) -> None:
+    async def scenario(pool: Any) -> None:
+        ref = await pool.call("VM_appliance.create", {"name_label": "shop"})
+        vms = [await pool.vm(name) for name in ("database", "broken", "web")]
+        for order, vm in enumerate(vms):
+            await pool.call("VM.set_appliance", vm.ref, ref)
+            await pool.call("VM.set_order", vm.ref, order)
+        await pool.call("VM.add_to_blocked_operations", vms[1].ref, "start", "not now")
+
+        refused = await pool.refused("VM_appliance.start", ref, False)
+
+        assert refused == ["OPERATION_PARTIALLY_FAILED", "start"]
+        assert [vm["power_state"] for vm in vms] == ["Running", "Halted", "Running"]
+        assert vms[0]["domid"] < vms[2]["domid"]
+        await pool.done("VM_appliance.hard_shutdown", ref)
+        assert {vm["power_state"] for vm in vms} == {"Halted"}
+        assert pool.db.get("VM_appliance", ref)["current_operations"] == {}
+
+    pretend(scenario)
+
+
 def test_a_policy_keeps_one_to_ten(pretend: Callable[..., None]) -> None:
     async def scenario(pool: Any) -> None:
         ref = await pool.call("VMSS.create", {"type": "snapshot", "frequency": "daily"})

@@ -235,3 +235,17 @@ def test_messages_tell_what_happened(pretend: Pretend) -> None:
         assert refused == ["UUID_INVALID", "VM", "none"]
 
     pretend(scenario)
+
+
+def test_a_drive_is_left_alone_while_its_vm_is_suspended(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await running(pool)
+        drive = pool.db.create("VBD", VM=vm.ref, type="CD", mode="RO", userdevice="3", empty=True)
+        iso = pool.one("VDI", "tools.iso").ref
+        await pool.done("VBD.insert", drive.ref, iso)
+        await pool.done("VBD.eject", drive.ref)
+        await pool.done("VM.suspend", vm.ref)
+        refused = await pool.refused("VBD.insert", drive.ref, iso)
+        assert refused == ["VM_BAD_POWER_STATE", vm.ref, "halted, running, paused", "suspended"]
+
+    pretend(scenario)

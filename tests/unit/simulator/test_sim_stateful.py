@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from simulator import pool as ready_made
+from simulator.control import _revive
 from simulator.db import Row
 from simulator.dispatch import METHODS, serve
 from simulator.errors import ApiError, Dropped
@@ -190,6 +191,8 @@ class Machine(RuleBasedStateMachine):
     @rule(size=SIZES, how=HOW)
     def start_all(self, size: int, how: str) -> None:
         """More than the hosts have room for, all at once."""
+        self.clone(0, "sync", 4)
+        self.let_pass(12)
         for number in range(6):
             if vm := self.mine(number):
                 self.send("VM.set_memory_limits", vm.ref, 0, size, size, size)
@@ -252,6 +255,14 @@ class Machine(RuleBasedStateMachine):
         self.reader = Reader()
         self.session = self.world.sessions.open("root", "hypothesis").ref
 
+    @rule(number=st.integers(0, 1))
+    def kill_host(self, number: int) -> None:
+        """A host dies, its VMs are given up, and it comes back."""
+        host = self.db.all("host")[number]
+        self.world.kill_host(host)
+        self.let_pass(1)
+        _revive(self.world, host.uuid)
+
     @rule(logins=st.sampled_from([1, 450, 600]), originator=st.sampled_from(["", "many"]))
     def log_in(self, logins: int, originator: str) -> None:
         for _ in range(logins):
@@ -310,9 +321,9 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine: Callable[..., Any] = Machine.TestCase
 Machine.TestCase.settings = settings(
-    derandomize=True,  # a run's time and verdict are its code's alone
     max_examples=60,
     stateful_step_count=40,
+    derandomize=True,  # its time and its verdict are the code's alone
     deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink],
