@@ -63,9 +63,9 @@ class Call:
         self.stop_if_cancelled()
         await self.world.faults.at_phase(self, name)
 
-    async def spend(self, latency: str, times: float = 1) -> None:
-        """Let the time of an act pass; a cancelled task stops waiting."""
-        seconds = self.world.latency.of(latency) * times
+    async def spend(self, latency: str, times: float = 1, *, sr: str = "") -> None:
+        """Let the time of an act pass, longer on a slow SR; a cancelled task stops waiting."""
+        seconds = self.world.latency.of(latency) * times * self.world.slowness.get(sr, 1)
         if seconds > 0:
             await self.world.tasks.sleep(self.task, seconds)
         self.stop_if_cancelled()

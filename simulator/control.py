@@ -13,6 +13,7 @@
     POST   /sessions/expire            end all sessions
     POST   /master/NAME                make another host the master
     POST   /hosts/NAME/kill            the host dies; /revive brings it back, empty
+    POST   /srs/NAME/slow {"times": 5}  all that its disks do takes so many times as long; 1 ends it
     POST   /srs/NAME/fill              no space is left;  /empty gives it back
     GET    /state                      all rows, by class and ref
     PUT    /state                      replace the pool by such a dump
@@ -59,17 +60,17 @@ class Control:
             self.world.move_master(state.named(self.world, "host", parts[1]))
             return {"done": f"{parts[1]} is the master"}
         if len(parts) == 3:
-            return self._to_object(method, *parts)
+            return self._to_object(method, *parts, given=given)
         action = _ACTIONS.get((method, "/".join(parts)))
         if action is None:
             raise LookupError(f"{method} /{'/'.join(parts)} is nothing that can be asked here")
         return action(self.world, query, given)
 
-    def _to_object(self, method: str, kind: str, name: str, act: str) -> Any:
+    def _to_object(self, method: str, kind: str, name: str, act: str, *, given: Any) -> Any:
         action = _OBJECT_ACTIONS.get((kind, act))
         if action is None or method != "POST":
             raise LookupError(f"{method} /{kind}/{name}/{act} is nothing that can be asked here")
-        action(self.world, name)
+        action(self.world, name, given or {})
         return {"done": f"{act} {name}"}
 
 
@@ -146,11 +147,11 @@ _ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Any
 }
 
 
-def _kill(world: World, name: str) -> None:
+def _kill(world: World, name: str, _given: Any) -> None:
     world.kill_host(state.named(world, "host", name))
 
 
-def _revive(world: World, name: str) -> None:
+def _revive(world: World, name: str, _given: Any) -> None:
     host = state.named(world, "host", name)
     call = Call(world, "control.revive", "control.revive")
     for vm in world.db.rows("VM", list(host["resident_VMs"])):
@@ -159,20 +160,28 @@ def _revive(world: World, name: str) -> None:
     world.db.set(world.db.get("host_metrics", host["metrics"]), "live", True)
 
 
-def _fill(world: World, name: str) -> None:
+def _slow(world: World, name: str, given: Any) -> None:
+    times = given.get("times", 0) if isinstance(given, dict) else 0
+    if not isinstance(times, int | float) or times <= 0:
+        raise ValueError('say {"times": N}: how many times as long all takes, more than 0')
+    world.slowness[state.named(world, "SR", name).ref] = times
+
+
+def _fill(world: World, name: str, _given: Any) -> None:
     sr = state.named(world, "SR", name)
     world.db.set(sr, "physical_utilisation", sr["physical_size"])
 
 
-def _empty(world: World, name: str) -> None:
+def _empty(world: World, name: str, _given: Any) -> None:
     sr = state.named(world, "SR", name)
     used = sum(vdi["physical_utilisation"] for vdi in world.db.rows("VDI", sr["VDIs"]))
     world.db.set(sr, "physical_utilisation", used)
 
 
-_OBJECT_ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, str], None]]] = {
+_OBJECT_ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, str, Any], None]]] = {
     ("hosts", "kill"): _kill,
     ("hosts", "revive"): _revive,
+    ("srs", "slow"): _slow,
     ("srs", "fill"): _fill,
     ("srs", "empty"): _empty,
 }

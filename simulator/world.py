@@ -66,6 +66,7 @@ class World:
         self.images = Images()
         self.log = CallLog()
         self.certificates: dict[str, str] = {}  # of hosts that speak https, as PEM
+        self.slowness: dict[str, float] = {}  # of SRs, by ref: how many times as long all takes
         self.restarts = 0
         self._down_until = 0.0
         self._booting_until = 0.0

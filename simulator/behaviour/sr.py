@@ -25,7 +25,7 @@ declare(setters("SR", "shared", "bool", _THIS, has_async=True))
 async def scan(call: Call, ref: str) -> str:
     sr = call.db.get("SR", ref)
     async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, "scan")]):
-        await call.spend("SR.scan")
+        await call.spend("SR.scan", sr=sr.ref)
     return ""
 
 
@@ -33,7 +33,7 @@ async def scan(call: Call, ref: str) -> str:
 async def update(call: Call, ref: str) -> str:
     sr = call.db.get("SR", ref)
     async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, "update")]):
-        await call.spend("SR.scan")
+        await call.spend("SR.scan", sr=sr.ref)
     return ""
 
 

@@ -112,7 +112,7 @@ async def create(call: Call, args: Any) -> str:
     if values["virtual_size"] < 0:
         raise ApiError("SR_BACKEND_FAILURE_79", "", "VDI Invalid size", "")
     async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, "vdi_create")]):
-        await call.spend("VDI.create")
+        await call.spend("VDI.create", sr=sr.ref)
         values["virtual_size"] = rounded(values["virtual_size"])
         take_space(call, sr, _THIN, promised=values["virtual_size"])
         return make_row(call, **values).ref
@@ -141,7 +141,7 @@ async def _fast_copy(call: Call, ref: str, operation: str) -> str:
     if operation == "snapshot":
         _assert_persistent(vdi)
     async with call.world.locks.marked(call, _marks(call, vdi, operation, attached_ok=True)):
-        await call.spend(f"VDI.{operation}")
+        await call.spend(f"VDI.{operation}", sr=vdi["SR"])
         sr = call.db.get("SR", vdi["SR"])
         take_space(call, sr, _THIN, promised=0)
         return _copy_row(call, vdi, sr.ref, _THIN)
@@ -178,7 +178,7 @@ async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
     mark = Mark(vdi, "copy", lambda: exclude(vdi, beside={"copy"}))
     async with call.world.locks.marked(call, lambda: [mark]):
         assert_plugged(call, sr)
-        await call.spend("VDI.copy per GiB", vdi["virtual_size"] / 2**30)
+        await call.spend("VDI.copy per GiB", vdi["virtual_size"] / 2**30, sr=sr.ref)
         if target is not None:
             call.world.images.copy(vdi.ref, target.ref)
             return target.ref
@@ -190,7 +190,7 @@ async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
 async def destroy(call: Call, ref: str) -> str:
     vdi = call.db.get("VDI", ref)
     async with call.world.locks.marked(call, _marks(call, vdi, "destroy", attached_ok=False)):
-        await call.spend("VDI.destroy")
+        await call.spend("VDI.destroy", sr=vdi["SR"])
         forget(call, vdi)
     return ""
 
@@ -223,7 +223,7 @@ async def resize_online(call: Call, ref: str, size: int) -> str:
 async def _resize(call: Call, ref: str, size: int, *, attached_ok: bool) -> str:
     vdi = call.db.get("VDI", ref)
     async with call.world.locks.marked(call, _marks(call, vdi, "resize", attached_ok=attached_ok)):
-        await call.spend("VDI.resize")
+        await call.spend("VDI.resize", sr=vdi["SR"])
         size = rounded(size)
         if size < vdi["virtual_size"]:
             raise ApiError("SR_BACKEND_FAILURE_79", "", "VDI Invalid size", "shrinking not allowed")

@@ -143,3 +143,20 @@ def test_starts_wait_for_the_workers_of_their_host(pretend_at_length: Pretend) -
         assert took == pytest.approx(vms / workers * FIGURES["VM.start"].seconds, rel=0.05)
 
     pretend_at_length(scenario, hosts=1, srs=1, host_workers=workers)
+
+
+def test_on_a_slow_sr_everything_takes_so_many_times_as_long(pretend_at_length: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        took = []
+        for times in (1, 10):
+            (sr,) = pool.db.by_name("SR", "sr-1")
+            pool.world.slowness[sr.ref] = times
+            began = asyncio.get_running_loop().time()
+            (template,) = pool.db.by_name("VM", "debian-12")
+            await pool.call("VM.clone", template.ref, f"vm-{times}")
+            took.append(asyncio.get_running_loop().time() - began)
+
+        assert took[0] == pytest.approx(CLONE + ROWS, rel=JITTER)
+        assert took[1] == pytest.approx(10 * CLONE + ROWS, rel=JITTER)
+
+    pretend_at_length(scenario, hosts=1, srs=1)

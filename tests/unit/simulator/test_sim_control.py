@@ -142,6 +142,8 @@ def test_hosts_die_srs_fill_and_latencies_are_set(sim: Any) -> None:
     sim.control("POST", "/srs/sr-1/empty")
     assert "result" in sim.rpc("VM.clone", session, vm, "web")
 
+    assert sim.control("POST", "/srs/sr-1/slow", {"times": 5}) == {"done": "slow sr-1"}
+
     assert sim.control("PUT", "/latency", {"VM.start": 20})["VM.start"] == 20
     assert sim.control("PUT", "/latency", {"VM.start": None})["VM.start"] == 0
 
