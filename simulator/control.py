@@ -147,11 +147,11 @@ _ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Any
 }
 
 
-def _kill(world: World, name: str, _given: Any) -> None:
+def _kill(world: World, name: str, _given: Any = None) -> None:
     world.kill_host(state.named(world, "host", name))
 
 
-def _revive(world: World, name: str, _given: Any) -> None:
+def _revive(world: World, name: str, _given: Any = None) -> None:
     host = state.named(world, "host", name)
     call = Call(world, "control.revive", "control.revive")
     for vm in world.db.rows("VM", list(host["resident_VMs"])):
@@ -167,12 +167,12 @@ def _slow(world: World, name: str, given: Any) -> None:
     world.slowness[state.named(world, "SR", name).ref] = times
 
 
-def _fill(world: World, name: str, _given: Any) -> None:
+def _fill(world: World, name: str, _given: Any = None) -> None:
     sr = state.named(world, "SR", name)
     world.db.set(sr, "physical_utilisation", sr["physical_size"])
 
 
-def _empty(world: World, name: str, _given: Any) -> None:
+def _empty(world: World, name: str, _given: Any = None) -> None:
     sr = state.named(world, "SR", name)
     used = sum(vdi["physical_utilisation"] for vdi in world.db.rows("VDI", sr["VDIs"]))
     world.db.set(sr, "physical_utilisation", used)
