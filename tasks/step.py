@@ -165,7 +165,7 @@ class Door:
         if self.step != names.UNDO and (worn_out or lease.waited(self.clock()) > PATIENCE):
             self.give_up(lease, wait)
             return
-        delay = min(FIRST_DELAY * 2**retries, LONGEST_DELAY) * (0.5 + self.jitter())
+        delay = min(FIRST_DELAY * 2 ** min(retries, 20), LONGEST_DELAY) * (0.5 + self.jitter())
         if lease.park(wait.message, "", delay, retry=True):
             task_id = names.task_id(lease.launch.id, self.step)
             self.task.backend.store_result(task_id, wait, "RETRY")

@@ -93,14 +93,13 @@ class Lease:
     def came_to_know(self, made: Made) -> None:
         """A fact that was found out by looking, not by a call's answer."""
         self.made.add(made)
-        self.ledger.store.run("outcome", self.launch.id, "", 0, "", made.to_json())
+        self.ledger.store.run("outcome", self.launch.id, "", "", made.to_json())
 
     def _write(self, key: str, call: Call, made: Sequence[Made] = ()) -> None:
         self.calls[key] = call
         self.made.update(made)
         facts = [fact.to_json() for fact in made]
-        written = (call.attempt, call.to_json())
-        self.ledger.store.run("outcome", self.launch.id, key, *written, *facts)
+        self.ledger.store.run("outcome", self.launch.id, key, call.to_json(), *facts)
 
     # The end of the step
 

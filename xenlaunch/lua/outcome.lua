@@ -1,12 +1,19 @@
 -- A fact: taken from anyone, in any state.
--- call key ('' where no call says it), attempt, call, what it made ...
--- What was made counts whoever says so; how a call stands only its latest attempt may say.
+-- call key ('' where no call says it), call, what it made ...
+-- What was made counts whoever says so. How a call stands only its latest attempt may say, and only
+-- forwards: a former owner that wakes up late must not open again what its heir has settled.
 if redis.call('EXISTS', key) == 0 then return 'gone' end
-local known = ARGV[3] ~= '' and redis.call('HGET', key .. ':calls', ARGV[3])
-if ARGV[3] ~= '' and (not known or cjson.decode(known).attempt <= tonumber(ARGV[4])) then
-  redis.call('HSET', key .. ':calls', ARGV[3], ARGV[5])
+local FORWARD = { open = 0, failed = 2, done = 3 }
+local function rank(call)
+  return call.attempt * 4 + (FORWARD[call.state] == 0 and call.task ~= '' and 1 or FORWARD[call.state])
 end
-for i = 6, #ARGV do redis.call('SADD', key .. ':made', ARGV[i]) end
+if ARGV[3] ~= '' then
+  local known = redis.call('HGET', key .. ':calls', ARGV[3])
+  if not known or rank(cjson.decode(known)) <= rank(cjson.decode(ARGV[4])) then
+    redis.call('HSET', key .. ':calls', ARGV[3], ARGV[4])
+  end
+end
+for i = 5, #ARGV do redis.call('SADD', key .. ':made', ARGV[i]) end
 expire_with_launch(':calls')
 expire_with_launch(':made')
 return 'ok'

@@ -192,6 +192,33 @@ def test_a_former_owner_says_nothing_of_a_later_attempt(lives: Lives) -> None:
     assert last.made == {Made("VM", "OpaqueRef:vm")}
 
 
+@pytest.mark.parametrize("settled", ["done", "failed"])
+def test_a_former_owner_does_not_open_again_what_its_heir_has_settled(
+    lives: Lives, settled: str
+) -> None:
+    """It had the answer in its hand when it was stopped, and writes it down much later."""
+    late = lives.leased(names.CLONE)
+    late.intend("clone", call())
+    after = heir(lives, late)
+    if settled == "done":
+        after.came_out("clone", "OpaqueRef:vm")
+    else:
+        after.failed("clone")
+    late.sent("clone", "OpaqueRef:task")
+
+    assert heir(lives, after).calls["clone"].state == settled
+
+
+def test_what_was_done_stays_done(lives: Lives) -> None:
+    late = lives.leased(names.CLONE)
+    late.intend("clone", call())
+    after = heir(lives, late)
+    after.came_out("clone", "OpaqueRef:vm")
+    late.failed("clone")
+
+    assert heir(lives, after).calls["clone"].value == "OpaqueRef:vm"
+
+
 def test_what_a_step_has_learnt_is_there_for_the_next(lives: Lives) -> None:
     lease = lives.leased()
     learnt = lease.launch.but(networks=("OpaqueRef:n1",), sources=("OpaqueRef:sr",))
