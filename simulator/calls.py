@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
+#: what stands in a header of this name, in lower case, is kept in the task of the call
+OTHER_CONFIG: Final = "x-http-other-config-"
 #: parameters that no log may show
 SECRET_NAMES: Final = frozenset({"pwd", "old_pwd", "new_pwd", "psecret", "password", "unattend"})
 _SIGNATURE: Final = re.compile(r"(\w+)\.(\w+)\((.*)\) -> (.+)")
@@ -44,6 +46,7 @@ class Call:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     args: tuple[Any, ...] = ()
     host: str = ""  # the member that was asked, where each has its own address
+    part_of: Call | None = None
 
     @property
     def db(self) -> Database:
@@ -53,6 +56,12 @@ class Call:
     def mark(self) -> str:
         """The key under which this call stands in current_operations."""
         return self.task.ref if self.task else f"DummyRef:||{self.name}"
+
+    def marks(self) -> list[str]:
+        """What its client has written on the call, or on the one that it is part of."""
+        if self.part_of is not None:
+            return self.part_of.marks()
+        return [value for name, value in self.headers.items() if name.startswith(OTHER_CONFIG)]
 
     def stop_if_cancelled(self) -> None:
         if self.task is not None and self.task.ref in self.world.tasks.cancelled:

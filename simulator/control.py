@@ -11,6 +11,7 @@
     POST   /restart {"seconds": 2}     restart xapi; for so long (or not at all) it does not answer,
                                        and for "booting" more it says HOST_STILL_BOOTING
     POST   /sessions/expire            end all sessions
+    POST   /tasks/collect              forget old tasks, and all above 200, now and not in 30 s
     POST   /master/NAME                make another host the master
     POST   /hosts/NAME/kill            the host dies; /revive brings it back, empty
     POST   /srs/NAME/slow {"times": 5}  all that its disks do takes so many times as long; 1 ends it
@@ -23,6 +24,7 @@ NAME is a name, a uuid or a ref. What is wrong with a request is said in {"error
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -124,6 +126,11 @@ def _expire(world: World, _query: Any, _given: Any) -> Any:
     return {"done": f"{world.sessions.close_all()} sessions ended"}
 
 
+def _collect(world: World, _query: Any, _given: Any) -> Any:
+    world.tasks.collect(time.time())
+    return {"done": f"{len(world.db.all('task'))} tasks are left"}
+
+
 def _state(world: World, _query: Any, _given: Any) -> Any:
     return state.dump(world)
 
@@ -142,6 +149,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Any
     ("PUT", "latency"): _set_latency,
     ("POST", "restart"): _restart,
     ("POST", "sessions/expire"): _expire,
+    ("POST", "tasks/collect"): _collect,
     ("GET", "state"): _state,
     ("PUT", "state"): _load_state,
 }

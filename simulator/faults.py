@@ -4,6 +4,8 @@ A rule is a JSON object:
 
     method       which call: a name ("VM.start_on") or a pattern ("VM.*"), without "Async."
     object       only where this is the object of the call: its ref, uuid or name, or an argument
+    mark         only where the call, or the one that it is part of, has an X-Http-Other-Config
+                 header with this value, or one that fits this pattern
     phase        only at this point within the operation, just before what it is named for:
                  VM.clone, VM.copy, VM.snapshot, VM.checkpoint: disk, row, vbd, vif, memory,
                  result;  VM.provision: disk, vbd, done;  VM.suspend: image;
@@ -49,6 +51,7 @@ class Rule:
 
     method: str
     object: str = ""
+    mark: str = ""
     phase: str = ""
     nth: int = 0
     times: int = 0
@@ -110,13 +113,15 @@ class Faults:
     def _striking(
         self, call: Call, args: Sequence[Any], when: str, phase: str, *, in_reply: bool
     ) -> list[Rule]:
+        marks = call.marks()
         return [
             rule
             for rule in self.rules
             if rule.phase == phase
             and rule.when == when
             and rule.in_reply == in_reply
-            and fnmatch.fnmatchcase(call.name, rule.method)
+            and (rule.method == call.name or fnmatch.fnmatchcase(call.name, rule.method))
+            and (not rule.mark or any(fnmatch.fnmatchcase(m, rule.mark) for m in marks))
             and (not rule.object or self._concerns(rule.object, args or call.args))
             and self._now(rule)
         ]

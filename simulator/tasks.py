@@ -10,6 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.calls import OTHER_CONFIG
 from simulator.errors import ApiError, TaskCancelled
 from simulator.values import NULL, now
 from simulator.wire_xml import encode_value
@@ -24,8 +25,6 @@ COMPLETED_KEPT_SECONDS: Final = 65 * 60
 PENDING_KEPT_SECONDS: Final = 24 * 3600
 YOUNG_TASKS_MAX: Final = 200
 RUNNING: Final = frozenset({"pending", "cancelling"})
-
-_HEADER: Final = "x-http-other-config-"
 
 
 class Tasks:
@@ -45,9 +44,9 @@ class Tasks:
 
     def begin(self, call: Call, parent: str = NULL) -> Row:
         other_config = {
-            f"http:{name.removeprefix(_HEADER)}": value
+            f"http:{name.removeprefix(OTHER_CONFIG)}": value
             for name, value in call.headers.items()
-            if name.startswith(_HEADER)
+            if name.startswith(OTHER_CONFIG)
         }
         row = self.create(
             call.sent_as,

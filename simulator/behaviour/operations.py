@@ -14,7 +14,7 @@ Body = Callable[..., Awaitable[Any]]
 
 async def suboperation(call: Call, name: str, body: Body, *args: Any) -> Any:
     """Do a call within a call, as XAPI does: faults, marks and tasks apply to it too."""
-    sub = Call(call.world, name, f"Async.{name}", call.session, args=args)
+    sub = Call(call.world, name, f"Async.{name}", call.session, args=args, part_of=call)
     tasks = call.world.tasks
     sub.task = tasks.begin(sub, parent=call.task.ref if call.task else NULL)
     try:

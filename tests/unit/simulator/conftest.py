@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +135,11 @@ class Process:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def rpc(self, method: str, *params: Any) -> Any:
+    def rpc(self, method: str, *params: Any, headers: Mapping[str, str] | None = None) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
-        with urllib.request.urlopen(f"{self.url}/jsonrpc", body.encode(), timeout=10) as answer:  # noqa: S310 - ours
+        url = f"{self.url}/jsonrpc"
+        request = urllib.request.Request(url, body.encode(), dict(headers or {}))  # noqa: S310 - ours
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - ours
             return json.load(answer)
 
     def login(self) -> str:

@@ -97,6 +97,30 @@ def test_faults_by_number_by_object_and_by_action(sim: Any) -> None:
     assert (rule_now["matched"], rule_now["struck"]) == (1, 1)
 
 
+def test_tasks_are_collected_at_once_when_asked(sim: Any) -> None:
+    session = sim.login()
+    for number in range(201):
+        task = sim.rpc("task.create", session, f"task {number}", "")["result"]
+        sim.rpc("task.set_status", session, task, "success")
+
+    assert sim.control("POST", "/tasks/collect") == {"done": "0 tasks are left"}
+    assert sim.rpc("task.get_all", session)["result"] == []
+
+
+@pytest.mark.parametrize("method", ["VM.clone", "VDI.clone"])
+def test_a_fault_strikes_what_bears_a_mark_and_what_is_part_of_it(sim: Any, method: str) -> None:
+    session = sim.login()
+    vm = sim.rpc("VM.get_by_name_label", session, "debian-12")["result"][0]
+    sim.control("POST", "/faults", {"method": method, "mark": "mine/*", "error": ["TOO_BUSY"]})
+    made = [
+        sim.rpc("VM.clone", session, vm, mark, headers={"X-Http-Other-Config-whose": mark})
+        for mark in ("yours/1", "mine/1")
+    ]
+
+    assert "result" in made[0]
+    assert made[1]["error"]["message"] == "TOO_BUSY"
+
+
 @pytest.mark.parametrize(("when", "versions"), [("before", 0), ("after", 7)])
 def test_a_dropped_call_has_run_or_not(sim: Any, when: str, versions: int) -> None:
     session = sim.login()
