@@ -72,17 +72,17 @@ def simulator(tmp_path: Path) -> Iterator[StartSimulator]:
 def worker(redis_url: str, tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers on this test's Redis and stops them after the test."""
     with ExitStack() as stack:
-        yield _starter(redis_url, tmp_path, stack)
+        yield starter(redis_url, tmp_path, stack)
 
 
 @pytest.fixture
 def own_worker(own_redis: EmbeddedServer, tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers on the server that this test may stop and kill."""
     with ExitStack() as stack:
-        yield _starter(own_redis.url, tmp_path, stack)
+        yield starter(own_redis.url, tmp_path, stack)
 
 
-def _starter(url: str, tmp_path: Path, stack: ExitStack) -> StartWorker:
+def starter(url: str, tmp_path: Path, stack: ExitStack) -> StartWorker:
     def start(
         pools: Mapping[str, SimulatorProcess],
         *options: str,

@@ -5,6 +5,7 @@ from typing import Any, Final
 from kombu import Exchange, Queue
 
 from xenlaunch import names
+from xenlaunch.redis_url import RedisUrl
 
 VISIBILITY_SECONDS: Final = 900
 """Longer than any single delivery takes. Recovery does not wait for it: the ledger knows sooner."""
@@ -12,10 +13,11 @@ VISIBILITY_SECONDS: Final = 900
 
 def celery_config(redis_url: str, pools: tuple[str, ...]) -> dict[str, Any]:
     """Celery's configuration for a worker of these pools."""
+    where = RedisUrl.parse(redis_url)
     queues = [names.CONTROL_QUEUE, *(names.pool_queue(pool) for pool in pools)]
     return {
-        "broker_url": redis_url,
-        "result_backend": redis_url,
+        "broker_url": where.for_celery,
+        "result_backend": where.for_celery,
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in queues],
         "task_default_queue": names.CONTROL_QUEUE,
         "task_create_missing_queues": False,
@@ -37,8 +39,11 @@ def celery_config(redis_url: str, pools: tuple[str, ...]) -> dict[str, Any]:
         },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis that refuses (out of memory, a replica now) is as good as one that is away.
+        "broker_channel_error_retry": True,
         "broker_pool_limit": 32,
         "broker_transport_options": {
+            **where.celery_options,
             "visibility_timeout": VISIBILITY_SECONDS,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
@@ -51,12 +56,14 @@ def celery_config(redis_url: str, pools: tuple[str, ...]) -> dict[str, Any]:
             "max_connections": 200,
         },
         "result_backend_transport_options": {
+            **where.celery_options,
             "global_keyprefix": names.PREFIX,
             "retry_policy": {"timeout": 5.0},
         },
         "redis_max_connections": 500,
         "result_backend_always_retry": True,
         "result_backend_max_retries": 20,
+        "result_backend_max_sleep_between_retries_ms": 1000,
         "worker_send_task_events": True,
         "task_send_sent_event": True,
         "worker_consumer": "workers.consumer:SafeConsumer",

@@ -50,7 +50,8 @@ def free_port() -> int:
 class EmbeddedServer:
     """One server on loopback; stopped and started again it has the same port and the same data.
 
-    Another server's ``binary`` may be given, which is how the tests run over Redis itself.
+    Another server's ``binary`` and ``more`` lines of configuration may be given, which is how the
+    tests run over Redis itself, and over replicas.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class EmbeddedServer:
         port: int = 0,
         appendfsync: str = "always",
         binary: Path | None = None,
+        more: str = "",
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.port = port
         self.appendfsync = appendfsync
+        self.more = more
         self._port_is_ours = port == 0
         self._child = Child(
             "the embedded Redis-compatible server",
@@ -112,7 +115,7 @@ class EmbeddedServer:
         config = CONFIG.format(
             host=LOOPBACK, port=self.port, data_dir=self.data_dir, appendfsync=self.appendfsync
         )
-        (self.data_dir / "server.conf").write_text(config)
+        (self.data_dir / "server.conf").write_text(config + self.more)
 
     def _answers(self) -> bool:
         """Whether it is this server that answers, and not one that had the port before it."""

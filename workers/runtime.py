@@ -7,6 +7,7 @@ import socket
 import threading
 from functools import cached_property
 
+from workers import durability
 from workers.pools import Pools
 from workers.settings import Settings, load
 from xenlaunch.errors import StoreUnreachable
@@ -52,9 +53,12 @@ class Runtime:
     def register(self) -> None:
         """Say in the ledger whose launches these are, once it can be reached."""
         if not self._registered:
+            durability.check_version(self.ledger.store.redis)
             pools = sorted(self.settings.pools)
             self.ledger.register(self.deployment, secrets.token_hex(8), pools)
             self._registered = True
+            for doubt in durability.doubts(self.ledger.store.redis):
+                log.warning("%s", doubt)
 
     # Leases
 

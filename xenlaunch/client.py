@@ -26,6 +26,7 @@ from xenlaunch.errors import (
 from xenlaunch.following import follow, read
 from xenlaunch.ledger import Ledger, Times
 from xenlaunch.model import MAX_BATCH, LaunchRequest, LaunchResult, LaunchStatus
+from xenlaunch.redis_url import RedisUrl
 from xenlaunch.store import Store
 
 if TYPE_CHECKING:
@@ -91,15 +92,13 @@ class LaunchClient:
         """Ask for one VM. Repeated with the same token it finds the same launch.
 
         Raises `NoWorker` where no worker has ever registered with this Redis, `TokenReused` where
-        the token stands for another request, `SubmitUnknown` (with the token) where Redis stops
-        answering in the middle.
+        the token stands for another request, `SubmitUnknown` (with the token) where Redis does not
+        answer, stops answering in the middle, or takes nothing new.
         """
-        deployment, token = self._deployment(), token or str(uuid.uuid4())
-        try:
-            launch = self._ledger.submit(deployment, request, token)
+        token = token or str(uuid.uuid4())
+        with _repeatable(token):
+            launch = self._ledger.submit(self._deployment(), request, token)
             status = self._ledger.status(launch)
-        except StoreUnreachable as lost:
-            raise SubmitUnknown(token) from lost
         self._nudge(launch)
         return status
 
@@ -124,11 +123,9 @@ class LaunchClient:
         else:
             wanted = tuple(requests)
             _check_list(wanted, count)
-        deployment, token = self._deployment(), token or str(uuid.uuid4())
-        try:
-            batch, ids = self._ledger.submit_batch(deployment, name or "", wanted, token)
-        except StoreUnreachable as lost:
-            raise SubmitUnknown(token) from lost
+        token = token or str(uuid.uuid4())
+        with _repeatable(token):
+            batch, ids = self._ledger.submit_batch(self._deployment(), name or "", wanted, token)
         self._nudge(batch)
         return Batch(batch, tuple(ids))
 
@@ -251,15 +248,14 @@ class LaunchClient:
 
 def _celery_settings(url: str) -> dict[str, Any]:
     """The one Redis for messages and results, and no long wait where it does not answer."""
+    where = RedisUrl.parse(url)
+    options = {"global_keyprefix": names.PREFIX, **where.celery_options}
     sockets = {"socket_timeout": 10, "socket_connect_timeout": 3, "socket_keepalive": True}
     return {
-        "broker_url": url,
-        "result_backend": url,
-        "broker_transport_options": {"global_keyprefix": names.PREFIX, **sockets},
-        "result_backend_transport_options": {
-            "global_keyprefix": names.PREFIX,
-            "retry_policy": {"timeout": 5.0},
-        },
+        "broker_url": where.for_celery,
+        "result_backend": where.for_celery,
+        "broker_transport_options": {**options, **sockets},
+        "result_backend_transport_options": {**options, "retry_policy": {"timeout": 5.0}},
         "redis_socket_timeout": 10,
         "redis_socket_connect_timeout": 3,
         "redis_socket_keepalive": True,
@@ -270,6 +266,15 @@ def _celery_settings(url: str) -> dict[str, Any]:
         "broker_connection_retry": False,
         "worker_hijack_root_logger": False,
     }
+
+
+@contextmanager
+def _repeatable(token: str) -> Iterator[None]:
+    """Whoever does not know whether a submit arrived is told with which token to repeat it."""
+    try:
+        yield
+    except StoreUnreachable as lost:
+        raise SubmitUnknown(token, lost.message) from lost
 
 
 @contextmanager

@@ -72,9 +72,9 @@ class StoreUnreachable(XenlaunchError):
 class SubmitUnknown(StoreUnreachable):
     """Redis stopped answering: nobody knows whether the launch was accepted."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, why: str = "Redis stopped answering.") -> None:
         super().__init__(
-            "Redis stopped answering, so it is not known whether the launch was accepted. "
+            f"{why} It is not known whether the launch was accepted. "
             f"Submit it again with the token {token!r}: it will not be launched twice."
         )
         self.token = token

@@ -62,7 +62,20 @@ def test_without_a_command_the_help_is_shown(xenlaunch: Shell) -> None:
 ASKING = [["status", "x"], ["watch", "x"], ["cancel", "x"], ["list"], ["pools"]]
 
 
-@pytest.mark.parametrize("words", [["launch", "WEB"], ["plan", "WEB"], *ASKING])
+def test_a_launch_that_may_not_have_arrived_is_repeated_with_its_token(
+    web: str, xenlaunch: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XENLAUNCH_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+
+    assert xenlaunch("launch", web, "--token", "order-1") == 3
+    assert xenlaunch.err == (
+        "xenlaunch: Redis does not answer. Is it running, and its URL right? "
+        "It is not known whether the launch was accepted. "
+        "Submit it again with the token 'order-1': it will not be launched twice.\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["plan", "WEB"], *ASKING])
 def test_no_redis_is_exit_code_3(
     web: str, xenlaunch: Shell, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
