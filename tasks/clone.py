@@ -2,6 +2,7 @@
 
 from tasks import lookup
 from tasks.cpu import vcpu_params
+from tasks.hunt import CLONE, hunt, named
 from tasks.undo import remove_vm
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
@@ -15,10 +16,10 @@ def clone(launch: Launch, pool: Pool) -> Launch:
     """Clone the template under the working name, then set memory, CPUs and what to do when."""
     assert launch.template is not None  # noqa: S101  connect has pinned it
     vm = pool.run(
-        "clone",
+        CLONE,
         "VM.clone",
         launch.template.ref,
-        working_name(launch),
+        lambda attempt: working_name(launch, attempt),
         what="the clone",
         seconds=SECONDS,
         makes="VM",
@@ -28,22 +29,25 @@ def clone(launch: Launch, pool: Pool) -> Launch:
     pool.know("VM", vm, record["uuid"])
     own(pool, vm, record)
     shape(launch, pool, vm, record)
-    return launch.but(vm=vm, vm_uuid=record["uuid"])
+    return launch.but(vm=vm, vm_uuid=record["uuid"], leftovers=named(pool))
 
 
-def working_name(launch: Launch) -> str:
-    return names.working_name(launch.deployment, launch.id, launch.attempt)
+def working_name(launch: Launch, attempt: int) -> str:
+    return names.working_name(launch.deployment, launch.id, attempt)
 
 
 def whole_clone(launch: Launch, pool: Pool) -> str | None:
-    """A clone that was made though nobody heard of it; one that is not whole is removed.
+    """A clone that was made though nobody heard of it; what there is of one that is not, goes.
 
     XAPI clones the disks one by one, then makes the VM, then its VBDs, then its VIFs; so a VM of
-    our name counts only when it has all of the template's and nothing works on it any more.
+    our name counts only when it has all of the template's and nothing works on it any more. One
+    that has our mark already was made before Redis lost its memory of it: it is the sweeper's.
     """
     assert launch.template is not None  # noqa: S101  connect has pinned it
-    for vm in pool.read("VM.get_by_name_label", working_name(launch)):
+    for vm in pool.read("VM.get_by_name_label", working_name(launch, pool.attempts(CLONE))):
         record = pool.read("VM.get_record", vm)
+        if names.OTHER_CONFIG_MARK in record["other_config"]:
+            continue
         if record["current_operations"]:
             raise Busy("CLONE_RUNNING", [vm], "The pool still works on an earlier clone.")
         parts = (len(record["VBDs"]), len(record["VIFs"]))
@@ -52,6 +56,7 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
         pool.know("VM", vm, record["uuid"])
         for _, _, error in remove_vm(pool, vm):
             raise error
+    hunt(launch, pool)
     return None
 
 

@@ -1,6 +1,7 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
 from tasks import lookup
+from tasks.hunt import loose_before
 from xenlaunch.errors import Refused
 from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Template
 from xenlaunch.xapi.pool import NULL, Pool
@@ -12,11 +13,12 @@ def connect(launch: Launch, pool: Pool) -> Launch:
     """Pin the template, disks and networks that the launch will use. Nothing is made."""
     pool.records.ready(READY_SECONDS)
     try:
-        return pin(launch, pool)
+        pinned = pin(launch, pool)
     except Refused:
         # What the cache does not know may be a moment old: nobody is refused for that.
         pool.records.barrier()
-        return pin(launch, pool)
+        pinned = pin(launch, pool)
+    return pinned.but(loose=loose_before(pinned, pool))
 
 
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
@@ -29,6 +31,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         vbds=len(row["VBDs"]),
         vifs=len(row["VIFs"]),
         pv=lookup.is_pv(row),
+        disks=tuple(lookup.disks_of(pool, row).values()),
     )
     check_boot(request, chosen)
     check_devices(request, chosen, pool, row)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from xenlaunch.errors import Refused
+from xenlaunch.model import TemplateDisk
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
@@ -26,7 +27,7 @@ class Reader(Protocol):
 
     def read(self, method: str, *params: Any) -> Any: ...
 
-    def template_disk(self, vdi: str) -> tuple[str, int]: ...
+    def template_disk(self, vdi: str) -> TemplateDisk: ...
 
 
 class Cache(Protocol):
@@ -116,21 +117,29 @@ def _no_template(rows: Rows, templates: Rows, wanted: str) -> Refused:
 
 def copy_of(reader: Reader, ref: str, row: Row) -> Copy:
     """A template with the SR that its disks lie on, and what must be alike in its copies."""
-    disks: list[tuple[Any, ...]] = []
-    places: set[str] = set()
-    for vbd in row["VBDs"]:
-        drive = reader.records.get("vbd", vbd) or reader.read("VBD.get_record", vbd)
-        if drive["type"] != "Disk":
-            continue
-        sr, size = reader.template_disk(drive["VDI"])
-        places.add(sr)
-        disks.append((drive["userdevice"], size))
+    disks = disks_of(reader, row)
     shape = (
         *(row[field] for field in ("memory_static_max", "VCPUs_max", "VCPUs_at_startup")),
         *(row[field] for field in ("HVM_boot_policy", "PV_bootloader")),
-        tuple(sorted(disks)),
+        tuple(sorted((device, disk.size) for device, disk in disks.items())),
     )
+    places = {disk.sr for disk in disks.values()}
     return Copy(ref, row, places.pop() if len(places) == 1 else "", shape)
+
+
+def disks_of(reader: Reader, row: Row) -> dict[str, TemplateDisk]:
+    """The disks of a template, by device."""
+    drives = [reader.records.get("vbd", vbd) or _drive(reader, vbd) for vbd in row["VBDs"]]
+    return {
+        str(drive["userdevice"]): reader.template_disk(drive["VDI"])
+        for drive in drives
+        if drive["type"] == "Disk"
+    }
+
+
+def _drive(reader: Reader, vbd: str) -> Row:
+    row: Row = reader.read("VBD.get_record", vbd)
+    return row
 
 
 def room(records: Cache, sr: str) -> int:

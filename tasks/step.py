@@ -209,6 +209,7 @@ def result_of(launch: Launch, lease: Lease) -> LaunchResult:
         macs=launch.macs,
         addresses=launch.addresses,
         note=launch.note,
+        leftovers=launch.leftovers,
         seconds=lease.record.seconds,
     )
 

@@ -8,6 +8,7 @@ the launch's working names. It goes on past what it cannot remove, and names it.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tasks.hunt import CLONE, hunt, named
 from tasks.vbds import came_with_clone, drives, find_disk
 from xenlaunch import names
 from xenlaunch.errors import Busy, PoolError, Refused
@@ -26,7 +27,7 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     """Remove what the launch has made; what is left of it, with what to do."""
     if not pool.touched:
         return ()
-    pool.quiesce()
+    pool.quiesce({CLONE: lambda: hunt(launch, pool)})
     know_lost_disks(launch, pool)
     vms = dict(own_vms(launch, pool))
     if launch.request.on_failure == "keep" and pool.outcome == "failed" and vms:
@@ -40,7 +41,7 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     busy = [error for _, _, error in failed if isinstance(error, Busy)]
     if busy and pool.retries < PATIENCE:
         raise busy[0]
-    return tuple(leftover(pool, cls, ref, error) for cls, ref, error in failed)
+    return (*named(pool), *(leftover(pool, cls, ref, error) for cls, ref, error in failed))
 
 
 def know_lost_disks(launch: Launch, pool: Pool) -> None:
@@ -55,7 +56,7 @@ def know_lost_disks(launch: Launch, pool: Pool) -> None:
 def own_vms(launch: Launch, pool: Pool) -> Iterator[tuple[str, dict[str, Any]]]:
     """The VMs of this launch that are still there, each looked at before it is touched."""
     refs = set(pool.made("VM"))
-    for number in range(1, launch.attempt + 1):
+    for number in range(1, pool.attempts(CLONE) + 1):
         name = names.working_name(launch.deployment, launch.id, number)
         refs |= set(pool.read("VM.get_by_name_label", name))
     for ref in sorted(refs):

@@ -20,6 +20,7 @@ WHILE_LIVE: Final = {
     "xenlaunch:inflight:*": "a pool's slots and reservations; each is freed with its end",
     "xenlaunch:cloning:*": "who clones on a pool; each is freed when it has cloned",
     "xenlaunch:parked:*": "what is waited for on a pool; each goes with the waking",
+    "xenlaunch:hunting:*": "who looks for disks without a mark; each leaves it with its end",
     "xenlaunch:macs:*": "the MACs that are claimed on a pool; each is freed with its end",
 }
 """Patterns of keys that may stay as long as every launch they name lives: its end is not told."""

@@ -66,6 +66,11 @@ OWN_CODES: Final = {
     "CANCELLED": ("Refused", "Its owner cancelled the launch."),
     "CANNOT_FIT": ("Refused", "No host could take the VM even if it were empty and in service."),
     "CLONE_RUNNING": ("Busy", "An earlier clone of this launch is still worked on in the pool."),
+    "CLONES_RUNNING": ("Busy", "Copying that may own a loose disk still runs in the pool."),
+    "DISKS_UNCLEAR": (
+        "Busy",
+        "More loose disks than the launches that lost a clone can have left.",
+    ),
     "DEVICE_TAKEN": ("Refused", "A disk's `device` is one that the template uses already."),
     "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
     "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),

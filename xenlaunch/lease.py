@@ -90,6 +90,16 @@ class Lease:
         """The call is over, and nothing came of it."""
         self._write(key, replace(self.calls[key], state=FAILED))
 
+    def remember(self, key: str, value: str) -> None:
+        """Keep something for whoever does this step again; for this attempt of the launch only."""
+        self.intend(key, Call("", 1, "", 0.0, state=DONE, value=value))
+
+    def hunt(self, what: str) -> list[str]:
+        """Say which disks without a mark are looked for ('': none any more); what all look for."""
+        verdict, *everyone = self.ledger.store.run("hunt", self.launch.id, self.fence, what)
+        self._heed(verdict)
+        return [str(one) for one in everyone]
+
     def came_to_know(self, made: Made) -> None:
         """A fact that was found out by looking, not by a call's answer."""
         self.made.add(made)

@@ -174,6 +174,14 @@ class Host(Frozen):
     name: str
 
 
+class TemplateDisk(Frozen):
+    """One disk of a template, as its copies will be: a copy keeps name and size, and the SR."""
+
+    sr: str
+    name: str
+    size: int
+
+
 class Template(Frozen):
     """The template that a launch was given, pinned by `connect`."""
 
@@ -184,6 +192,15 @@ class Template(Frozen):
     vbds: int = 0
     vifs: int = 0
     pv: bool = False
+    disks: tuple[TemplateDisk, ...] = ()
+
+
+class Leftover(Frozen):
+    """Something that a launch had to leave in the pool, and what to do about it."""
+
+    cls: str
+    uuid: str
+    advice: str
 
 
 class Launch(Frozen):
@@ -191,13 +208,13 @@ class Launch(Frozen):
 
     ``vm`` and ``networks`` are refs, ``networks`` one a NIC; ``sources`` has one ref for each disk
     that was asked for: its VDI, or the SR on which it is to be made, or the null ref for no medium.
+    ``loose`` are disks like the template's that no VM had before anything was cloned.
     """
 
     id: str
     deployment: str
     pool: str
     request: LaunchRequest
-    attempt: int = 1
     host: Host | None = None
     template: Template | None = None
     vm: str = ""
@@ -207,6 +224,8 @@ class Launch(Frozen):
     macs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     note: str = ""
+    loose: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
 
 
 class LaunchResult(Frozen):
@@ -220,6 +239,7 @@ class LaunchResult(Frozen):
     macs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     note: str = ""
+    leftovers: tuple[Leftover, ...] = ()
     seconds: dict[str, float] = {}
 
 
@@ -229,14 +249,6 @@ class LaunchError(Frozen):
     code: str
     params: tuple[str, ...] = ()
     message: str
-
-
-class Leftover(Frozen):
-    """Something that an undo could not remove, and what to do about it."""
-
-    cls: str
-    uuid: str
-    advice: str
 
 
 class LaunchStatus(Frozen):

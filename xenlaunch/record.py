@@ -16,7 +16,10 @@ from xenlaunch.model import (
     Leftover,
 )
 
-_LEARNT = {"template", "vm", "vm_uuid", "sources", "networks", "macs", "addresses", "note"}
+_LEARNT = {
+    *("template", "vm", "vm_uuid", "sources", "networks", "macs", "addresses", "note"),
+    *("loose", "leftovers"),
+}
 
 
 class Record:
@@ -63,8 +66,8 @@ class Record:
 
     @property
     def leftovers(self) -> tuple[Leftover, ...]:
-        """What an undo could not remove."""
-        found = json.loads(self.fields.get("leftovers", "[]"))
+        """What the launch had to leave in the pool."""
+        found = json.loads(self.fields.get("leftovers", "null")) or self.learnt.get("leftovers", ())
         return tuple(Leftover.model_validate(thing) for thing in found)
 
     @property
@@ -94,7 +97,6 @@ def launch_of(record: Record, deployment: str) -> Launch:
             "deployment": deployment,
             "pool": record.pool,
             "request": record.request,
-            "attempt": int(record.attempt or 1),
             "host": record.host,
             **learnt,
         }

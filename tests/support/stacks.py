@@ -99,7 +99,7 @@ class Stack:
 
     def assert_nothing_held(self) -> None:
         """No slot, reservation, place in a line, wait or claim outlives its launch."""
-        for kind in ("inflight", "cloning", "parked", "waiting", "macs"):
+        for kind in ("inflight", "cloning", "parked", "waiting", "macs", "hunting"):
             key = self.ledger.store.key(kind, "lab")
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
         assert self.ledger.due(1000) == []

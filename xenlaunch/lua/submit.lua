@@ -4,7 +4,7 @@ if known then return known == ARGV[4] and 'same' or 'reused' end
 local t = now()
 set('id', id, 'token', ARGV[3], 'digest', ARGV[4], 'request', ARGV[5], 'name', ARGV[6],
   'batch', ARGV[7], 'priority', ARGV[8], 'owner', ARGV[9], 'submitted', t,
-  'state', 'waiting', 'step', 'connect', 'attempt', 1)
+  'state', 'waiting', 'step', 'connect')
 redis.call('ZADD', P .. 'state:waiting', t, id)
 look_at(t)
 tell('state')

@@ -14,8 +14,9 @@ Calls that occupy a storage repository or a host go as pool tasks, for which the
 that only write records are answered at once, and are sent plainly, with the same mark.
 """
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +32,7 @@ from xenlaunch.errors import (
     SessionLost,
 )
 from xenlaunch.lease import DONE, OPEN, Call, Lease, Made
+from xenlaunch.model import TemplateDisk
 from xenlaunch.xapi.pending import Outcome, find_marked, mark_headers, mark_of, settle
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.session import Session
@@ -40,7 +42,13 @@ NULL: Final = "OpaqueRef:NULL"
 Finder = Callable[[], str | None]
 """Looks in the pool for what a call would have made: its ref (or '' if it has none), or None."""
 
+Numbered = Callable[[int], Any]
+"""A parameter that is another at each attempt."""
+
 _TRIES: Final = 3
+
+LOOSE_SECONDS: Final = 30.0
+"""How old a look at the disks that no VM has may be, for those who will clone now."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,36 @@ class Reach:
     name: str
     session: Session
     records: Records
-    _disks: dict[str, tuple[str, int]] = field(default_factory=dict, repr=False)
+    _disks: dict[str, TemplateDisk] = field(default_factory=dict, repr=False)
+    _loose: dict[TemplateDisk, tuple[float, frozenset[str]]] = field(
+        default_factory=dict, repr=False
+    )
+    _looking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def template_disk(self, vdi: str) -> tuple[str, int]:
-        """The SR and the size of a template's disk, which do not change: asked for once."""
+    def template_disk(self, vdi: str) -> TemplateDisk:
+        """A template's disk, which does not change: asked for once."""
         if vdi not in self._disks:
             row = self.session.read("VDI.get_record", vdi)
-            self._disks[vdi] = (str(row["SR"]), int(row["virtual_size"]))
+            sr, name, size = row["SR"], row["name_label"], row["virtual_size"]
+            self._disks[vdi] = TemplateDisk(sr=sr, name=name, size=int(size))
         return self._disks[vdi]
+
+    def loose(self, like: TemplateDisk) -> dict[str, Mapping[str, Any]]:
+        """The disks like a template's that no VM has and that nobody has marked, now."""
+        query = f'field "SR"="{like.sr}"'
+        if '"' not in like.name:  # the pool's grammar has no way to write one
+            query += f' and field "name__label"="{like.name}"'
+        rows = self.session.read("VDI.get_all_records_where", query)
+        return {str(ref): row for ref, row in rows.items() if _is_loose(row, like)}
+
+    def loose_before(self, like: TemplateDisk) -> frozenset[str]:
+        """The disks like a template's that no VM had a moment ago: one look for all who clone."""
+        with self._looking:
+            at, found = self._loose.get(like, (0.0, frozenset()))
+            if not at or time.monotonic() - at > LOOSE_SECONDS:
+                at, found = time.monotonic(), frozenset(self.loose(like))
+                self._loose[like] = (at, found)
+            return found
 
 
 class Pool:
@@ -67,6 +97,8 @@ class Pool:
         self.name = reach.name
         self.records = reach.records
         self.template_disk = reach.template_disk
+        self.loose = reach.loose
+        self.loose_before = reach.loose_before
         self._session = reach.session
         self._lease = lease
         self._clock = clock
@@ -85,6 +117,9 @@ class Pool:
         """What is written on an object of this launch: on a VM with its own uuid as the subject."""
         launch = self._lease.launch
         return f"{launch.deployment}/{launch.id}/{subject}"
+
+    def now(self) -> float:
+        return self._clock()
 
     def waited(self) -> float:
         """For how many seconds this step has been going on, its parking included."""
@@ -108,6 +143,11 @@ class Pool:
     def touched(self) -> bool:
         """Whether this launch has as much as intended to change anything here."""
         return bool(self._lease.calls)
+
+    def attempts(self, key: str) -> int:
+        """How often this call has been begun."""
+        call = self._lease.calls.get(key)
+        return call.attempt if call else 0
 
     def is_doubtful(self, key: str) -> bool:
         """Whether this call was begun, and is not known to have been done."""
@@ -146,7 +186,10 @@ class Pool:
         makes: str = "",
         find: Finder | None = None,
     ) -> str:
-        """Make a call that takes a while: as a pool task, for which the step parks."""
+        """Make a call that takes a while: as a pool task, for which the step parks.
+
+        A parameter that is a function is told the number of the attempt.
+        """
         call = self._lease.calls.get(key)
         if call and call.state == DONE:
             return call.value
@@ -166,11 +209,24 @@ class Pool:
         if Made(cls, ref, uuid) not in self._lease.made:
             self._lease.came_to_know(Made(cls, ref, uuid))
 
-    def quiesce(self) -> None:
+    def remember(self, key: str, value: str) -> None:
+        """Keep something for whoever does this step again."""
+        self._lease.remember(key, value)
+
+    def recall(self, key: str) -> str | None:
+        """What was kept, if anything was."""
+        kept = self._lease.calls.get(key)
+        return kept.value if kept else None
+
+    def hunt(self, what: str) -> list[str]:
+        """Say which disks without a mark are looked for ('': none any more); what all look for."""
+        return self._lease.hunt(what)
+
+    def quiesce(self, finders: Mapping[str, Finder]) -> None:
         """Stop whatever still runs in the pool for this launch, and wait until it has stopped."""
         for key, call in list(self._lease.calls.items()):
             if call.state == OPEN and not key.startswith(names.UNDO):
-                self._stop(key, call)
+                self._stop(key, call, finders.get(key))
 
     def no_way_back(self) -> None:
         """From here the launch will succeed: it can no longer be cancelled."""
@@ -188,7 +244,8 @@ class Pool:
             self._lease.intend(key, call)
             try:
                 headers = mark_headers(self._call_mark(key, attempt))
-                return self._session.send(method, *params, as_login=login, headers=headers)
+                given = [one(attempt) if callable(one) else one for one in params]
+                return self._session.send(method, *given, as_login=login, headers=headers)
             except SessionLost:
                 continue
             except OutcomeUnknown:
@@ -278,9 +335,9 @@ class Pool:
             self._lease.came_out(key, value, made)
         return value
 
-    def _stop(self, key: str, call: Call) -> None:
+    def _stop(self, key: str, call: Call, find: Finder | None) -> None:
         if not call.task:
-            value = self._look(key, call, call.method.removeprefix("Async."), None)
+            value = self._look(key, call, call.method.removeprefix("Async."), find)
             if value is not None:
                 self._came_out(key, value)
             return
@@ -292,6 +349,16 @@ class Pool:
         try:
             self._came_out(key, self._settled(key, call.task, call.method, outcome))
         except OutcomeUnknown:
-            self._lease.failed(key)
+            found = find() if find else None
+            if found is None:
+                self._lease.failed(key)
+            else:
+                self._came_out(key, found)
         except PoolError:
             return
+
+
+def _is_loose(row: Mapping[str, Any], like: TemplateDisk) -> bool:
+    same = (row["name_label"], int(row["virtual_size"])) == (like.name, like.size)
+    marked = names.OTHER_CONFIG_MARK in row["other_config"]
+    return same and not (row["VBDs"] or row["is_a_snapshot"] or marked)

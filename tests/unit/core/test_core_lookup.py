@@ -7,6 +7,7 @@ import pytest
 
 from tasks import lookup
 from xenlaunch.errors import Refused
+from xenlaunch.model import TemplateDisk
 
 Rows = dict[str, dict[str, Any]]
 UUID = "00000000-0000-0000-0000-00000000000{}"
@@ -46,9 +47,9 @@ class Book:
             raise answer
         return answer
 
-    def template_disk(self, vdi: str) -> tuple[str, int]:
+    def template_disk(self, vdi: str) -> TemplateDisk:
         row = self.all("vdi")[vdi]
-        return row["SR"], row["virtual_size"]
+        return TemplateDisk(sr=row["SR"], name=vdi, size=row["virtual_size"])
 
 
 def vm(number: int, name: str = "debian-12", **fields: Any) -> dict[str, Any]:

@@ -181,10 +181,10 @@ def test_quiescing_stops_what_runs_and_waits_for_it(
     after = heir(lives, lease)
 
     with pytest.raises(Parked):
-        pool_of(session, after).quiesce()
+        pool_of(session, after).quiesce({})
     assert session.rows["task"][TASK]["status"] == "cancelling"
     session.rows["task"][TASK].update(status="success", result=f"<value>{VM}</value>")
-    pool_of(session, after).quiesce()
+    pool_of(session, after).quiesce({})
     assert lease.facts() == {Made("VM", VM)}
 
 
@@ -196,7 +196,7 @@ def test_what_was_stopped_is_over(
     if status != "vanished":
         session.add_task(TASK, mark, status, error_info=["VDI_MISSING"])
     after = heir(lives, lease)
-    pool_of(session, after).quiesce()
+    pool_of(session, after).quiesce({})
 
     assert after.calls["key"].state == FAILED
     assert lease.facts() == set()
@@ -208,7 +208,7 @@ def test_an_open_call_of_which_there_is_nothing_is_over_once_it_was_looked_for(
     open_call(lease, "VBD.create", makes="VBD")
     after = heir(lives, lease)
     for _ in range(2):
-        pool_of(session, after).quiesce()
+        pool_of(session, after).quiesce({})
 
     assert after.calls["key"].state == FAILED
     assert session.verbs() == ["end", "read task.get_all_records"]
