@@ -6,12 +6,9 @@ from xenlaunch.errors import Refused
 from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Template
 from xenlaunch.xapi.pool import NULL, Pool
 
-READY_SECONDS = 20
-
 
 def connect(launch: Launch, pool: Pool) -> Launch:
     """Pin the template, disks and networks that the launch will use. Nothing is made."""
-    pool.records.ready(READY_SECONDS)
     try:
         pinned = pin(launch, pool)
     except Refused:

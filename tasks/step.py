@@ -42,6 +42,9 @@ LONGEST_DELAY = 60.0
 PATIENCE = 3600.0
 """For how many seconds one step puts up with a pool that is busy or cannot be reached."""
 
+READY_SECONDS = 20.0
+"""How long a step waits for the pool's records in a process that has only begun to read them."""
+
 UNKNOWN_TRIES = 10
 """How often in a row a step looks for the outcome of a call before it gives up."""
 
@@ -134,6 +137,7 @@ class Door:
         raise Ignore
 
     def forward(self, lease: Lease, pool: Pool) -> Any:
+        pool.records.ready(READY_SECONDS)
         launch = BODIES[self.step](lease.launch, pool)
         if self.step != names.POLL:
             lease.advance(launch, following(self.step))

@@ -55,6 +55,22 @@ def test_all_workers_killed_again_and_again(make_stack: MakeStack) -> None:
     assert_all_up(stack, launches)
 
 
+def test_a_worker_that_knows_nothing_of_the_pool_yet_takes_a_step_over(
+    make_stack: MakeStack,
+) -> None:
+    """What the request names is there, though this process has not read it yet."""
+    stack = make_stack()
+    stack.pool.faults({"method": "VM.clone", "phase": "row", "action": "delay", "seconds": 1.5})
+    doomed = stack.start_worker()
+    launches = stack.submit(host="host-2", cpu_speed=500)
+    stack.until(launches[0], "clone", "the clone")
+    doomed.kill()
+    stack.pool.faults({"method": "event.from", "action": "delay", "seconds": 3, "times": 4})
+    stack.start_worker()
+
+    assert_all_up(stack, launches)
+
+
 def test_a_message_that_is_lost_costs_seconds(stack: Stack) -> None:
     """Taken out of the queue before a worker sees it."""
     stack.workers[0].stop()
