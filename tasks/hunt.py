@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any, Final
 
 from xenlaunch import names
-from xenlaunch.errors import Busy, PoolError
+from xenlaunch.errors import PASSING, Busy, PoolError
 from xenlaunch.model import Launch, Leftover, TemplateDisk
 from xenlaunch.xapi.pool import Pool
 
@@ -117,7 +117,7 @@ def remove(pool: Pool, ref: str, row: dict[str, Any]) -> list[Leftover]:
     key = f"{names.UNDO}:loose:{ref}"
     try:
         pool.run(key, "VDI.destroy", ref, what="a lost disk to go", seconds=SECONDS)
-    except Busy:
+    except PASSING:
         raise
     except PoolError as error:
         if error.code != "HANDLE_INVALID":

@@ -5,11 +5,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tasks.start import is_at_rest
 from tasks.vifs import interfaces
 from xenlaunch import names
-from xenlaunch.errors import Parked, Refused
+from xenlaunch.errors import Busy, Parked, Place, Refused
 from xenlaunch.model import Host, Launch
 from xenlaunch.xapi.pool import Pool
+
+HOST_SECONDS: Final = 600
+"""How long a VM is waited for whose host is down, once it has been started there."""
 
 NO_ADDRESS: Final = "running, no address"
 
@@ -21,7 +25,7 @@ def poll(launch: Launch, pool: Pool) -> Launch:
     if launch.request.wait_for == "address" and not found:
         note = await_address(launch, pool)
     record = pool.read("VM.get_record", launch.vm)
-    check_running(record)
+    check_running(pool, record)
     macs = check_interfaces(launch, pool)
     pool.no_way_back()
     finish(launch, pool, record)
@@ -29,14 +33,37 @@ def poll(launch: Launch, pool: Pool) -> Launch:
     return launch.but(macs=macs, addresses=found, host=host, note=note)
 
 
-def check_running(record: Mapping[str, Any]) -> None:
-    if record["power_state"] != "Running":
+def check_running(pool: Pool, record: Mapping[str, Any]) -> None:
+    """A VM that does not run is no success, and one whose host is down may not run any more.
+
+    The pool goes on saying that it runs until its host is back. Nobody else may say that it does
+    not: so that is waited for, and then the VM starts elsewhere.
+    """
+    uuid, state = str(record["uuid"]), str(record["power_state"])
+    if state == "Running":
+        check_host(pool, uuid, record["resident_on"])
+    elif pool.retries and is_at_rest(record):
+        raise Place("HOST_WENT_DOWN", [], "It went down while the VM ran there.")
+    else:
         raise Refused(
             "VM_NOT_RUNNING",
-            [record["uuid"], record["power_state"]],
-            f"The VM was started, and then was {record['power_state'].lower()}: "
+            [uuid, state],
+            f"The VM was started, and then was {state.lower()}: "
             "look at its console, or at what its template boots.",
         )
+
+
+def check_host(pool: Pool, vm: str, ref: str) -> None:
+    host = pool.records.get("host", ref)
+    metrics = pool.records.get("host_metrics", host["metrics"]) if host else None
+    if host is None or metrics is None or metrics["live"]:
+        return
+    name = host["name_label"]
+    if pool.waited() < HOST_SECONDS:
+        said = f"Its host {name} is down; whether the VM still runs is known when it is back."
+        raise Busy("HOST_DOWN", [vm, name], said)
+    said = f"Its host {name} went down, and was not back within {HOST_SECONDS} s."
+    raise Refused("HOST_DOWN", [vm, name], said)
 
 
 def check_interfaces(launch: Launch, pool: Pool) -> tuple[str, ...]:

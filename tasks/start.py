@@ -1,11 +1,20 @@
-"""The sixth step: the VM starts on the chosen host."""
+"""The sixth step: the VM starts on the chosen host.
 
-from xenlaunch.errors import Refused
+Another host is looked for only when the VM is halted and nothing works on it any more. A host that
+cannot be reached may have done what it was asked: so the pool is looked at first, and asked again
+a few times, before the VM goes elsewhere.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xenlaunch.errors import Busy, OutcomeUnknown, Place, PoolError, Refused
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import Pool
 
-KEY = "start"
 SECONDS = 600
+LOOKS = 3
+"""How often in a row the outcome on one host may be unknown before another one is tried."""
 
 
 def start(launch: Launch, pool: Pool) -> Launch:
@@ -13,7 +22,7 @@ def start(launch: Launch, pool: Pool) -> Launch:
     assert launch.host is not None  # noqa: S101  a launch is begun with a host
     try:
         pool.run(
-            KEY,
+            f"start:{launch.host.uuid}",
             "VM.start_on",
             *(launch.vm, launch.host.ref, False, True),
             what="the VM to start",
@@ -24,7 +33,29 @@ def start(launch: Launch, pool: Pool) -> Launch:
         # Somebody was quicker, or a start of ours was not heard of: it runs, and that was wanted.
         if refused.code != "VM_BAD_POWER_STATE" or not is_running(launch, pool):
             raise
+    except Place as elsewhere:
+        leave(launch, pool, elsewhere)
+    except OutcomeUnknown as unknown:
+        if pool.retries < LOOKS:
+            raise
+        leave(launch, pool, unknown)
     return launch
+
+
+def leave(launch: Launch, pool: Pool, why: PoolError) -> None:
+    """Have the VM go to another host, unless it runs after all, or may be about to."""
+    record = pool.read("VM.get_record", launch.vm)
+    if record["power_state"] == "Running":
+        return
+    if not is_at_rest(record):
+        state = record["power_state"]
+        raise Busy("VM_NOT_AT_REST", [launch.vm_uuid, state], f"The pool works on the VM: {why}")
+    raise Place(why.code, why.params, why.message, call=why.call) from why
+
+
+def is_at_rest(record: Mapping[str, Any]) -> bool:
+    """Whether the VM is halted, and nothing works on it that could change that."""
+    return record["power_state"] == "Halted" and not record["current_operations"]
 
 
 def is_running(launch: Launch, pool: Pool) -> bool:

@@ -6,11 +6,12 @@ parks) ends in ``Ignore``, so that no link of the chain is published that the le
 """
 
 import logging
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from celery import Celery, Task
 from celery.exceptions import Ignore
@@ -29,6 +30,7 @@ from xenlaunch.errors import (
     PoolError,
     Refused,
     StoreUnreachable,
+    Unsteady,
 )
 from xenlaunch.lease import Lease, Unclaimed, claim
 from xenlaunch.ledger import Ledger
@@ -47,6 +49,14 @@ READY_SECONDS = 20.0
 
 UNKNOWN_TRIES = 10
 """How often in a row a step looks for the outcome of a call before it gives up."""
+
+UNSTEADY_TRIES = 6
+"""How often in a row a step tries again what a storage has failed to do."""
+
+TRIES: Final[Mapping[type[PoolError], int]] = {
+    OutcomeUnknown: UNKNOWN_TRIES,
+    Unsteady: UNSTEADY_TRIES,
+}
 
 
 class Runtime(Protocol):
@@ -165,7 +175,7 @@ class Door:
     def again(self, lease: Lease, wait: PoolError) -> None:
         """The same step, a little later each time."""
         retries = int(lease.record.retries or 0)
-        worn_out = isinstance(wait, OutcomeUnknown) and retries >= UNKNOWN_TRIES
+        worn_out = retries >= TRIES.get(type(wait), math.inf)
         if self.step != names.UNDO and (worn_out or lease.waited(self.clock()) > PATIENCE):
             self.give_up(lease, wait)
             return
@@ -177,12 +187,10 @@ class Door:
 
     def another_host(self, lease: Lease, elsewhere: Place) -> None:
         host = lease.launch.host
-        # In poll the VM runs, wherever that is: no other host is looked for any more.
-        if host is None or self.step in (names.POLL, names.UNDO):
+        if host is None or self.step == names.UNDO or lease.is_sure:
             self.again(lease, elsewhere)
             return
-        back_to = self.step if self.step in (names.CONNECT, names.CLONE) else names.NETWORK
-        lease.another_host(back_to, host.uuid, elsewhere.message.rstrip("."))
+        lease.another_host(back_to(self.step), host.uuid, elsewhere.message.rstrip("."))
         self.show_waiting("another host")
 
     def give_up(self, lease: Lease, error: PoolError) -> None:
@@ -201,6 +209,15 @@ class Door:
         """Let Flower and the result backend see what the ledger knows."""
         self.task.update_state(state="WAITING", meta={"what": what})
         self.task.send_event("task-waiting", what=what)
+
+
+def back_to(step: str) -> str:
+    """The step with which a launch goes on upon another host: what comes before it is done.
+
+    >>> back_to("start"), back_to("vbds")
+    ('network', 'vbds')
+    """
+    return min(step, names.NETWORK, key=names.STEPS.index)
 
 
 def result_of(launch: Launch, lease: Lease) -> LaunchResult:

@@ -2,22 +2,28 @@
 
 It begins when no worker carries out a step of the launch and nothing of it runs in the pool. It
 reads what was made from the ledger's facts, and looks for what nobody could write down: VMs under
-the launch's working names. It goes on past what it cannot remove, and names it.
+the launch's working names. It goes on past what it cannot remove, tries again what may pass by
+itself, and names the rest. Each object is looked at before it is destroyed: what somebody else has
+come to use meanwhile stays.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from tasks.hunt import CLONE, hunt, named
 from tasks.vbds import came_with_clone, drives, find_disk
 from xenlaunch import names
-from xenlaunch.errors import Busy, PoolError, Refused
+from xenlaunch.errors import PASSING, PoolError, Refused
 from xenlaunch.model import Launch, Leftover, NewDisk
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600
-PATIENCE = 6
-"""How often undo tries again what the pool is too busy for, before it names it as left over."""
+PATIENCE = 8
+"""How often undo tries again what may pass by itself, before it names it as left over."""
+
+OWN_DISKS_KNOWN: Final = frozenset(names.STEPS[names.STEPS.index(names.VIFS) :])
+"""The steps in which all disks that came with the clone have been written down."""
 
 Failed = tuple[str, str, PoolError]
 """What could not be removed, by class and ref, and why."""
@@ -38,9 +44,9 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     for vdi in pool.made("VDI"):
         if vdi not in {ref for _, ref, _ in failed}:
             failed += attempt("VDI", remove_disk, pool, vdi)
-    busy = [error for _, _, error in failed if isinstance(error, Busy)]
-    if busy and pool.retries < PATIENCE:
-        raise busy[0]
+    passing = [error for _, _, error in failed if isinstance(error, PASSING)]
+    if passing and pool.retries < PATIENCE:
+        raise passing[0]
     return (*named(pool), *(leftover(pool, cls, ref, error) for cls, ref, error in failed))
 
 
@@ -88,7 +94,8 @@ def attempt(cls: str, remove: Callable[[Pool, str], None], pool: Pool, ref: str)
     try:
         remove(pool, ref)
     except PoolError as error:
-        return [] if error.code == "HANDLE_INVALID" else [(cls, ref, error)]
+        gone = error.code == "HANDLE_INVALID" and look(pool, cls, ref) is None
+        return [] if gone else [(cls, ref, error)]
     return []
 
 
@@ -109,15 +116,33 @@ def remove_vm(pool: Pool, vm: str) -> list[Failed]:
 
 
 def stop(pool: Pool, vm: str) -> None:
+    """Stop a VM that is not halted: once more where it runs again after it was stopped."""
+    keys = (f"{names.UNDO}:stop:{vm}:{number}" for number in itertools.count(1))
+    key = next(key for key in keys if not pool.is_done(key))
+    if not pool.is_open(key) and is_halted(pool, vm):
+        return
+    try:
+        pool.run(
+            *(key, "VM.hard_shutdown", vm),
+            what="the VM to stop",
+            seconds=SECONDS,
+            find=lambda: "" if is_halted(pool, vm) else None,
+        )
+    except Refused:
+        if not is_halted(pool, vm):
+            raise
+
+
+def is_halted(pool: Pool, vm: str) -> bool:
     record = look(pool, "VM", vm)
-    key = f"{names.UNDO}:stop:{vm}"
-    if pool.is_open(key) or (record is not None and record["power_state"] != "Halted"):
-        pool.run(key, "VM.hard_shutdown", vm, what="the VM to stop", seconds=SECONDS)
+    return record is None or record["power_state"] == "Halted"
 
 
 def own_disks(pool: Pool, vm: str) -> list[str]:
-    """The disks that came with the clone."""
-    return [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row)]
+    """The disks that came with the clone, and not what somebody has put in their place since."""
+    disks = [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row)]
+    known = pool.made("VDI") if pool.failed_at in OWN_DISKS_KNOWN else disks
+    return [vdi for vdi in disks if vdi in known and vdi not in pool.lent]
 
 
 def remove_record(pool: Pool, vm: str) -> None:
@@ -126,7 +151,22 @@ def remove_record(pool: Pool, vm: str) -> None:
 
 def remove_disk(pool: Pool, vdi: str) -> None:
     key = f"{names.UNDO}:disk:{vdi}"
+    if not pool.is_open(key):
+        check_ours_alone(pool, vdi)
     pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS)
+
+
+def check_ours_alone(pool: Pool, vdi: str) -> None:
+    """A disk that somebody has attached to a VM of theirs is not taken away from it."""
+    record = look(pool, "VDI", vdi) or {}
+    for vbd in record.get("VBDs", ()):
+        drive = look(pool, "VBD", vbd)
+        if drive is not None and drive["VM"] not in pool.made("VM"):
+            raise Refused(
+                "DISK_IN_OTHER_HANDS",
+                [record["uuid"], drive["VM"]],
+                "It is attached to a VM that is not of this launch: keep it if it is wanted there.",
+            )
 
 
 def keep(launch: Launch, pool: Pool, vm: str, record: dict[str, Any]) -> Leftover:

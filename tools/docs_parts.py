@@ -108,8 +108,10 @@ def own_codes(_: str) -> Iterator[str]:
     )
 
 
-def known_classes() -> set[str]:
-    return {kind.__name__ for kind in PoolError.__subclasses__()}
+def known_classes(of: type[PoolError] = PoolError) -> set[str]:
+    """All kinds of a pool's errors, but for those that a file has for its own use."""
+    kinds = [kind for kind in of.__subclasses__() if kind.__module__ == PoolError.__module__]
+    return {kind.__name__ for kind in kinds}.union(*map(known_classes, kinds))
 
 
 # The code itself

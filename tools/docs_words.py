@@ -36,11 +36,19 @@ CLASSES: Final = {
             "jitter; Flower shows RETRY. After an hour in one step the launch is undone."
         ),
     ),
+    "Unsteady": (
+        "Unsteady: the same call a few times more",
+        (
+            "The storage failed as it may for a moment, or as it does when it is broken. As for a "
+            "busy pool, but after six times in a row the launch is undone."
+        ),
+    ),
     "Place": (
         "Place: another host",
         (
             "This host is noted as avoided, with the reason; the memory that was reserved is free "
-            "again, and the launch goes back to its pool's line. When no host is left it ends with "
+            "again, and the launch goes back to its pool's line. A VM goes elsewhere only when it "
+            "is halted and nothing works on it. When no host is left the launch ends with "
             "`NO_HOSTS_LEFT`, which names every host's reason."
         ),
     ),
@@ -53,7 +61,8 @@ CLASSES: Final = {
         (
             "It may have happened. The step is begun again, finds its open intent, logs the "
             "sender's session out, looks for the pool task and for the object, and sends only "
-            "when there is neither. After ten times in a row the launch is undone."
+            "when there is neither. After ten times in a row the launch is undone; a start goes "
+            "to another host after three."
         ),
     ),
     "Refused": (
@@ -72,7 +81,10 @@ OWN_CODES: Final = {
         "More loose disks than the launches that lost a clone can have left.",
     ),
     "DEVICE_TAKEN": ("Refused", "A disk's `device` is one that the template uses already."),
+    "DISK_IN_OTHER_HANDS": ("Refused", "An undo leaves a disk that is attached to another VM."),
+    "HOST_DOWN": ("Busy", "The VM was started, and then its host went down; refused after 600 s."),
     "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
+    "HOST_WENT_DOWN": ("Place", "The VM's host was down, and is back: the VM does not run."),
     "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),
     "MAC_IN_USE": ("Refused", "A MAC that was given is on a VIF, or claimed by another launch."),
     "NO_HOSTS_LEFT": ("Refused", "Every host has refused the VM, or could never take it."),
@@ -84,6 +96,7 @@ OWN_CODES: Final = {
     "TIMED_OUT": ("Refused", "A pool task took longer than its step waits for it."),
     "VDI_NOT_FOUND": ("Refused", "No disk of the pool has this uuid."),
     "VIFS_CHANGED": ("Refused", "At the end the VM's VIFs are not those that were made for it."),
+    "VM_NOT_AT_REST": ("Busy", "A host refused the VM, which the pool still works on: wait first."),
     "VM_NOT_RUNNING": ("Refused", "The VM was started, and at the end it does not run."),
     "…_AMBIGUOUS": ("Refused", "Several objects have the name; their uuids are listed."),
     "…_NOT_FOUND": ("Refused", "No object of this class has the name or uuid."),
@@ -178,8 +191,10 @@ FIGURES: Final = {
     "tasks.step:PATIENCE": "A step puts up with a busy or unreachable pool for",
     "tasks.step:LONGEST_DELAY": "The pause between two tries at a busy pool grows to about",
     "tasks.step:UNKNOWN_TRIES": "An unknown outcome is looked into so many times in a row",
+    "tasks.step:UNSTEADY_TRIES": "What a storage fails to do is tried so many times in a row",
     "tasks.clone:SECONDS": "A clone may take",
     "tasks.start:SECONDS": "A start may take",
+    "tasks.poll:HOST_SECONDS": "A VM whose host went down is waited for",
     "workers.config:VISIBILITY_SECONDS": "Celery repeats a message that was not acknowledged after",
 }
 

@@ -24,6 +24,7 @@
         ├── SessionLost         log in again and resend: nothing ran
         ├── Redirected          follow the master: nothing ran
         ├── Busy                the same call again, later
+        │   └── Unsteady        ... but only a few times: the storage may be broken
         ├── Place               another host
         ├── LostRace            somebody made it first: look, and adopt
         ├── OutcomeUnknown      it may have happened: look before anything is sent
@@ -31,7 +32,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 
 class XenlaunchError(Exception):
@@ -168,6 +169,10 @@ class Busy(PoolError):
     """The pool cannot do this now: the same call again, later."""
 
 
+class Unsteady(Busy):
+    """The storage failed, as it may for a moment: the same call a few times more."""
+
+
 class Place(PoolError):
     """This host cannot take the VM: try another."""
 
@@ -182,3 +187,7 @@ class OutcomeUnknown(PoolError):
 
 class Refused(PoolError):
     """The pool will not do this, on any host: undo."""
+
+
+PASSING: Final = (Busy, OutcomeUnknown, Place)
+"""What may pass by itself, as an undo sees it, which has no other host to go to."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from xenlaunch import states
 from xenlaunch.errors import CancelAsked, LeaseLost
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import Launch, LaunchResult, Leftover
@@ -66,6 +67,7 @@ class Lease:
         self.calls = held.calls
         self.notes = held.notes
         self.made = held.made
+        self.is_sure = held.record.state == states.FINISHING
 
     def waited(self, now: float) -> float:
         """For how many seconds this step has been going on, its parking included."""
@@ -135,6 +137,7 @@ class Lease:
     def finishing(self) -> None:
         """From here the launch can no longer be cancelled."""
         self._heed(self._run("finishing"))
+        self.is_sure = True
 
     def succeed(self, launch: Launch, result: LaunchResult) -> None:
         self._heed(self._run("succeed", learnt_of(launch), result.model_dump_json()))

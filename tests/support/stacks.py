@@ -48,12 +48,23 @@ class Stack:
 
     def ended(self, launches: Sequence[str], seconds: float = 60) -> list[LaunchStatus]:
         """How these launches ended, once they all have."""
+        going_on = list(launches)
 
         def all_ended() -> list[LaunchStatus] | None:
-            found = self.statuses(launches)
-            return found if all(status.has_ended for status in found) else None
+            # One at a time: to ask for hundreds again and again slows down what is waited for.
+            while going_on and self.statuses(going_on[:1])[0].has_ended:
+                del going_on[0]
+            return None if going_on else self.statuses(launches)
 
-        return wait_until(all_ended, seconds, f"{len(launches)} launches have ended")
+        try:
+            return wait_until(all_ended, seconds, f"{len(launches)} launches have ended")
+        except AssertionError as vain:
+            vain.add_note("\n".join(map(str, self._still_going(going_on))))
+            raise
+
+    def _still_going(self, launches: Sequence[str]) -> list[tuple[str, str, str]]:
+        found = (one for one in self.statuses(launches) if not one.has_ended)
+        return [(one.name, one.step or one.state, one.doing) for one in found][:20]
 
     def launch(self, **fields: Any) -> LaunchStatus:
         """Submit one launch and wait for its end."""

@@ -135,6 +135,16 @@ class Pool:
         return self._lease.record.outcome
 
     @property
+    def lent(self) -> tuple[str, ...]:
+        """The disks that were there before, and that this launch only attaches."""
+        return self._lease.launch.sources
+
+    @property
+    def failed_at(self) -> str:
+        """The step from which the launch has turned to its undo."""
+        return self._lease.record.failed_at
+
+    @property
     def retries(self) -> int:
         """How often in a row this step has found the pool busy."""
         return int(self._lease.record.retries or 0)
@@ -153,6 +163,11 @@ class Pool:
         """Whether this call was begun, and is not known to have been done."""
         call = self._lease.calls.get(key)
         return call is not None and call.state != DONE
+
+    def is_done(self, key: str) -> bool:
+        """Whether this call is known to have been done."""
+        call = self._lease.calls.get(key)
+        return call is not None and call.state == DONE
 
     def is_open(self, key: str) -> bool:
         """Whether this call was begun, and its end is not yet written down."""

@@ -25,8 +25,9 @@ from xenlaunch.errors import (
     Redirected,
     Refused,
     SessionLost,
+    Unsteady,
 )
-from xenlaunch.xapi.storage_refusals import STORAGE_BUSY, STORAGE_REFUSED
+from xenlaunch.xapi.storage_refusals import STORAGE_REFUSED, UNSTEADY
 
 SESSION: Final = {
     "SESSION_INVALID": "The pool has forgotten our session; log in again.",
@@ -37,7 +38,7 @@ REDIRECT: Final = {
     "HOST_IS_SLAVE": "This host is no master; the pool's master is {0}.",
 }
 
-BUSY: Final = STORAGE_BUSY | {
+BUSY: Final = {
     "HOST_STILL_BOOTING": "The host's toolstack is still starting.",
     "HOST_IN_EMERGENCY_MODE": "The host is in emergency mode: it has lost its pool's master.",
     "HOST_HAS_NO_MANAGEMENT_IP": "The host's management interface has no address yet.",
@@ -204,6 +205,7 @@ _CLASSES: Final[tuple[tuple[type[PoolError], dict[str, str]], ...]] = (
     (SessionLost, SESSION),
     (Redirected, REDIRECT),
     (Busy, BUSY),
+    (Unsteady, UNSTEADY),
     (Place, PLACE),
     (LostRace, LOST_RACE),
     (OutcomeUnknown, UNKNOWN),

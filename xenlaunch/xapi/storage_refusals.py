@@ -1,14 +1,14 @@
 """What storage back ends refuse with: the part of ``refusals`` that bears numbers for names.
 
 XAPI hands a back end's error through as SR_BACKEND_FAILURE_<n>, whose second parameter is the back
-end's own message. The few that pass by themselves are busy; the rest is refused.
+end's own message. What may pass by itself is tried a few times more; the rest is refused.
 """
 
 from typing import Final
 
 _N: Final = "SR_BACKEND_FAILURE_"
 
-STORAGE_BUSY: Final = {
+UNSTEADY: Final = {
     f"{_N}16": "The storage is in use by another operation: {1}",
     f"{_N}24": "The disk is in use by another operation: {1}",
     f"{_N}37": "The storage could not take its lock: {1}",

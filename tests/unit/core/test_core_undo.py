@@ -10,7 +10,7 @@ from tasks.undo import undo
 from tests.unit.core.lives import ERROR, FAILURE, Lives, call, made_vm
 from tests.unit.core.scripted_session import ScriptedSession, error, pool_of
 from xenlaunch import names, states
-from xenlaunch.errors import Busy, Parked
+from xenlaunch.errors import Busy, OutcomeUnknown, Parked, Place
 from xenlaunch.lease import Lease, Made
 from xenlaunch.model import Leftover
 from xenlaunch.xapi.session import Login
@@ -145,6 +145,32 @@ def test_it_goes_on_past_what_cannot_be_removed_and_names_it(lives: Lives, world
     assert all(one.advice.startswith(f"Remove this {one.cls} by hand: ") for one in left)
 
 
+def test_a_vm_that_stopped_by_itself_is_no_failure(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    world.refuses[VM] = ["VM_BAD_POWER_STATE", VM, "running", "halted"]
+    with pytest.raises(Parked):
+        undo(lease.launch, pool_of(world, lease))
+    world.rows["VM"][VM]["power_state"] = "Halted"
+    del world.refuses[VM]
+
+    assert carry_out(world, lease) == ()
+    assert world.rows["VM"] == {}
+
+
+def test_a_vm_that_runs_again_is_stopped_again(lives: Lives, world: World) -> None:
+    """A start that nobody waits for any more may come to its end after the stop."""
+    lease = undo_of(lives, world)
+    with pytest.raises(Parked):
+        undo(lease.launch, pool_of(world, lease))
+    with pytest.raises(Parked):
+        undo(lease.launch, pool_of(world, lease))
+    world.rows["VM"][VM]["power_state"] = "Running"
+
+    assert carry_out(world, lease) == ()
+    assert world.sent().count("Async.VM.hard_shutdown") == 2
+    assert world.rows["VM"] == {}
+
+
 def test_a_vm_that_does_not_stop_keeps_its_disks(lives: Lives, world: World) -> None:
     lease = undo_of(lives, world)
     world.refuses[VM] = ["VM_BAD_POWER_STATE", VM, "halted", "running"]
@@ -157,8 +183,8 @@ def test_a_vm_that_does_not_stop_keeps_its_disks(lives: Lives, world: World) -> 
 
 def test_what_is_gone_already_is_no_failure(lives: Lives, world: World) -> None:
     lease = undo_of(lives, world)
-    del world.rows["VDI"][ROOT]
     for ref in (ROOT, NEW):
+        del world.rows["VDI"][ref]
         world.refuses[ref] = ["HANDLE_INVALID", "VDI", ref]
 
     assert carry_out(world, lease) == ()
@@ -274,6 +300,85 @@ def test_a_pool_that_is_busy_is_tried_again_for_a_while(lives: Lives, world: Wor
     lease.record.fields = {**lease.record.fields, "retries": str(undoing.PATIENCE)}
     left = carry_out(world, lease)
     assert {one.cls for one in left} == {"VM", "VDI"}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ["CANNOT_CONTACT_HOST", "OpaqueRef:h1"],
+        ["HOST_OFFLINE", "OpaqueRef:h1"],
+        ["SR_BACKEND_FAILURE_46", "", "not now", ""],
+    ],
+)
+def test_what_may_pass_by_itself_is_tried_again(
+    lives: Lives, world: World, refused: list[str]
+) -> None:
+    lease = undo_of(lives, world)
+    world.refuses[ROOT] = refused
+    with pytest.raises((Busy, OutcomeUnknown, Place)):
+        carry_out(world, lease)
+    del world.refuses[ROOT]
+
+    assert carry_out(world, lease) == ()
+    assert list(world.rows["VDI"]) == [EXISTING]
+
+
+def test_what_the_pool_calls_gone_but_still_has_is_named(lives: Lives, world: World) -> None:
+    lease = undo_of(lives, world)
+    world.refuses[NEW] = ["HANDLE_INVALID", "VDI", NEW]
+
+    assert [(one.cls, one.uuid) for one in carry_out(world, lease)] == [("VDI", "u-vdi-new")]
+
+
+# What is somebody else's
+
+
+def test_a_disk_that_was_there_before_stays_even_where_it_bears_owner(
+    lives: Lives, world: World
+) -> None:
+    lease = lives.leased(names.CONNECT, disks=[{"vdi": "7a0e62d6-0d4b-4fb7-9b3c-2f0e8e6f6a11"}])
+    lease.advance(lease.launch.but(sources=(EXISTING,)), names.CLONE)
+    lease = lives.lease(lease.launch.id, names.CLONE)
+    made_vm(lease, VM)
+    fill(world, lease)
+    world.rows["VBD"]["3"]["other_config"] = {"owner": ""}
+    lease.turn_to_undo(states.FAILED, FAILURE)
+    left = carry_out(world, lives.lease(lease.launch.id, names.UNDO))
+
+    assert left == ()
+    assert list(world.rows["VDI"]) == [NEW, EXISTING]  # the new one is in no fact here
+
+
+def test_a_disk_that_somebody_has_put_in_the_place_of_ours_stays(
+    lives: Lives, world: World
+) -> None:
+    """With `owner` on its VBD, as other clients write it; ours goes all the same."""
+    lease = lives.leased(names.VBDS)
+    made_vm(lease, VM)
+    lease.came_to_know(Made("VDI", ROOT))
+    fill(world, lease)
+    lease.advance(lease.launch, names.VIFS)
+    lease = lives.lease(lease.launch.id, names.VIFS)
+    world.rows["VBD"]["1"]["VDI"] = EXISTING
+    del world.rows["VBD"]["3"]
+    lease.turn_to_undo(states.FAILED, FAILURE)
+    left = carry_out(world, lives.lease(lease.launch.id, names.UNDO))
+
+    assert left == ()
+    assert list(world.rows["VDI"]) == [NEW, EXISTING]
+
+
+def test_a_disk_that_somebody_has_attached_to_a_vm_of_theirs_is_left_and_named(
+    lives: Lives, world: World
+) -> None:
+    lease = undo_of(lives, world)
+    world.rows["VBD"]["5"] = {"VM": "theirs", "type": "Disk", "VDI": NEW, "other_config": {}}
+    world.rows["VDI"][NEW]["VBDs"] = ["2", "5"]
+    left = carry_out(world, lease)
+
+    assert [(one.cls, one.uuid) for one in left] == [("VDI", "u-vdi-new")]
+    assert "not of this launch" in left[0].advice
+    assert list(world.rows["VDI"]) == [NEW, EXISTING]
 
 
 def test_an_undo_that_is_taken_over_goes_on_where_it_was(lives: Lives, world: World) -> None:

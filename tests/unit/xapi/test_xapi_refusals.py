@@ -16,6 +16,7 @@ from xenlaunch.errors import (
     Redirected,
     Refused,
     SessionLost,
+    Unsteady,
 )
 from xenlaunch.xapi import refusals
 from xenlaunch.xapi.refusals import NEXT, SENTENCES, refusal, sentence, showable
@@ -78,7 +79,7 @@ def test_no_code_is_in_two_lists() -> None:
         ("HOST_IS_SLAVE", ["10.0.0.1"], Redirected),
         ("TOO_MANY_PENDING_TASKS", [], Busy),
         ("OTHER_OPERATION_IN_PROGRESS", ["VDI", "OpaqueRef:v", "clone", "OpaqueRef:t"], Busy),
-        ("SR_BACKEND_FAILURE_46", ["", "VDIUnavailable", ""], Busy),
+        ("SR_BACKEND_FAILURE_46", ["", "VDIUnavailable", ""], Unsteady),
         ("SR_BACKEND_FAILURE_44", ["", "There is insufficient space", ""], Refused),
         ("HOST_NOT_ENOUGH_FREE_MEMORY", ["2", "1"], Place),
         ("NO_HOSTS_AVAILABLE", [], Place),
