@@ -55,15 +55,15 @@ class Inventory:
     def need(self, request: LaunchRequest, avoid: Mapping[str, str]) -> Need:
         """What a launch will take. A template that is missing takes nothing: `connect` will say."""
         row = self._template(request.template)
-        memory = request.memory or int(row.get("memory_dynamic_min", 0))
-        limit = request.memory or int(row.get("memory_static_max", 0))
-        vcpus = request.vcpus or int(row.get("VCPUs_at_startup", 1))
-        most = max(vcpus, int(row.get("VCPUs_max", 1)) if request.vcpus is None else vcpus)
+        memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
+        limit = request.most_memory or int(row.get("memory_static_max", 0))
+        most = request.vcpus_max or request.vcpus or int(row.get("VCPUs_max", 1))
         pv = bool(row) and lookup.is_pv(row)
         return Need(
             memory=memory + overhead(limit, most, pv=pv),
             vcpus=most,
             preferred=self._preferred(request),
+            pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
         )
 

@@ -30,6 +30,7 @@ class Need:
     memory: int
     vcpus: int = 1
     preferred: str = ""
+    pinned: bool = False
     avoid: tuple[tuple[str, str], ...] = ()
 
 
@@ -82,6 +83,8 @@ def why_not(host: HostRoom, need: Need) -> str:
     refused = dict(need.avoid).get(host.uuid)
     if refused is not None:
         return refused
+    if need.pinned and host.ref != need.preferred:
+        return "is not the host that the request pins the VM to"
     if not host.usable:
         return host.why_not
     if need.vcpus > host.pcpus:
@@ -93,7 +96,7 @@ def why_not(host: HostRoom, need: Need) -> str:
 
 def could_ever(host: HostRoom, need: Need) -> bool:
     """Whether the VM would fit if the host were empty and in service."""
-    if host.uuid in dict(need.avoid):
+    if host.uuid in dict(need.avoid) or (need.pinned and host.ref != need.preferred):
         return False
     return need.vcpus <= host.pcpus and need.memory <= host.memory
 

@@ -1,16 +1,19 @@
 """What a launch would do, without doing it: every look-up and every rule, host by host."""
 
-from typing import Any
+from typing import Any, Final
 
 from scheduler.accept import Roominess, choose_pool
 from scheduler.inventory import Inventory
 from scheduler.overview import Sight
 from scheduler.placement import Need, why_not
 from tasks import lookup
-from tasks.clone import actions, cpu_changes
 from tasks.connect import pin
+from tasks.shape import changes
 from xenlaunch.errors import PoolError
 from xenlaunch.model import Launch, LaunchRequest, NewDisk
+
+ANY_SPEED: Final = 1000
+"""The calls do not depend on how fast the host is, only what they say does."""
 
 
 def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any]:
@@ -58,11 +61,7 @@ def calls(request: LaunchRequest, template: lookup.Row) -> list[str]:
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
-    made += ["VM.set_memory_limits"] if request.memory else []
-    made += [f"VM.set_{field}" for field in cpu_changes(request.vcpus, template)]
-    made += ["VM.set_VCPUs_params"] if request.cpu_speed else []
-    for field, wanted in actions(request).items():
-        made += [f"VM.set_{field}"] if template[field] != wanted else []
+    made += [change.method for change in changes(request, template, ANY_SPEED)]
     for disk in request.disks:
         made += ["VDI.create"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]

@@ -1,13 +1,13 @@
 """The second step: a VM cloned from the template, and made what was asked for."""
 
 from tasks import lookup
-from tasks.cpu import vcpu_params
 from tasks.hunt import CLONE, hunt, named
+from tasks.shape import Change, changes
 from tasks.undo import remove_vm
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
-from xenlaunch.model import Launch, LaunchRequest
-from xenlaunch.xapi.pool import Pool
+from xenlaunch.model import Launch
+from xenlaunch.xapi.pool import Finder, Pool
 
 SECONDS = 3600
 
@@ -86,47 +86,19 @@ def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
         host, _ = lookup.one("host", pool.records.all("host"), request.host)
         if record["affinity"] != host:
             pool.do("affinity", "VM.set_affinity", vm, host)
-    if request.memory is not None:
-        # One call, not four: each of four would be checked against the other three.
-        pool.do("memory", "VM.set_memory_limits", vm, *([request.memory] * 4))
-    cpus(launch, pool, vm, record)
-    for field, wanted in actions(request).items():
-        if record[field] != wanted:
-            pool.do(field, f"VM.set_{field}", vm, wanted)
-    if lookup.is_pv(record):
-        boot_paravirtualised(launch, pool, vm, record)
+    speed = host_speed(launch, pool) if request.cpu_speed is not None else 0
+    for change in changes(request, record, speed):
+        pool.do(change.key, change.method, vm, *change.args, find=finder(pool, vm, change))
 
 
-def actions(request: LaunchRequest) -> dict[str, str]:
-    """What the VM is to do when its guest crashes or shuts down, by field of its record."""
-    return {
-        "actions_after_crash": request.after_crash,
-        "actions_after_shutdown": request.after_shutdown,
-    }
-
-
-def cpus(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
-    request = launch.request
-    for field in cpu_changes(request.vcpus, record):
-        pool.do(field, f"VM.set_{field}", vm, request.vcpus)
-    if request.cpu_speed is not None:
-        count = request.vcpus or int(record["VCPUs_at_startup"])
-        speed = host_speed(launch, pool)
-        params = vcpu_params(request.cpu_speed, speed, count, limited=request.limit_cpu_use)
-        pool.do("VCPUs_params", "VM.set_VCPUs_params", vm, {**record["VCPUs_params"], **params})
-
-
-def cpu_changes(wanted: int | None, record: lookup.Row) -> list[str]:
-    """The fields to set for so many CPUs, in an order that XAPI accepts.
-
-    It wants 1 <= at start-up <= max after every call: growing, the maximum goes first.
-    """
-    if wanted is None:
-        return []
-    order = ["VCPUs_max", "VCPUs_at_startup"]
-    if wanted < int(record["VCPUs_max"]):
-        order.reverse()
-    return [field for field in order if int(record[field]) != wanted]
+def finder(pool: Pool, vm: str, change: Change) -> Finder | None:
+    """How to look for a change that is an error the second time; all others bear repeating."""
+    if change.method == "VM.add_to_other_config":
+        key, value = change.args
+        return lambda: "" if pool.read("VM.get_other_config", vm).get(key) == value else None
+    if change.method == "VTPM.create":
+        return lambda: next(iter(pool.read("VM.get_VTPMs", vm)), None)
+    return None
 
 
 def host_speed(launch: Launch, pool: Pool) -> int:
@@ -140,10 +112,3 @@ def host_speed(launch: Launch, pool: Pool) -> int:
             f"The pool does not say how fast {launch.host.name!r} is, so cpu_speed means nothing.",
         )
     return int(min(cpus, key=lambda row: int(row["number"]))["speed"])
-
-
-def boot_paravirtualised(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
-    if launch.request.pv_args is not None:
-        pool.do("PV_args", "VM.set_PV_args", vm, launch.request.pv_args)
-    if not record["PV_bootloader"] and not record["PV_kernel"]:
-        pool.do("PV_bootloader", "VM.set_PV_bootloader", vm, "pygrub")

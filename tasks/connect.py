@@ -2,6 +2,7 @@
 
 from tasks import lookup
 from tasks.hunt import loose_before
+from tasks.suits import check_machine
 from xenlaunch.errors import Refused
 from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Template
 from xenlaunch.xapi.pool import NULL, Pool
@@ -30,7 +31,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         pv=lookup.is_pv(row),
         disks=tuple(lookup.disks_of(pool, row).values()),
     )
-    check_boot(request, chosen)
+    check_machine(request, row)
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
     if request.host is not None:
@@ -40,15 +41,6 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         sources=tuple(source(disk, pool) for disk in request.disks),
         networks=networks(request, pool),
     )
-
-
-def check_boot(request: LaunchRequest, template: Template) -> None:
-    if request.pv_args is not None and not template.pv:
-        raise Refused(
-            "PV_ARGS_ON_HVM",
-            [template.name],
-            f"The template {template.name!r} boots as HVM, where pv_args have no meaning.",
-        )
 
 
 def check_devices(

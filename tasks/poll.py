@@ -121,6 +121,9 @@ def finish(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:
             find=lambda: "" if key in pool.read("VM.get_other_config", launch.vm) else None,
         )
     pool.do("name", "VM.set_name_label", launch.vm, launch.request.name)
+    blocked = launch.request.blocked_operations
+    if blocked:  # last, for some of them we need ourselves
+        pool.do("blocked", "VM.set_blocked_operations", launch.vm, blocked)
 
 
 def host_of(pool: Pool, ref: str) -> Host | None:

@@ -104,7 +104,7 @@ def remove_vm(pool: Pool, vm: str) -> list[Failed]:
 
     The record stays while one of the disks does: they bear no mark, it is what tells of them.
     """
-    failed = attempt("VM", stop, pool, vm)
+    failed = attempt("VM", unblock, pool, vm) + attempt("VM", stop, pool, vm)
     if failed:
         return failed
     for vdi in own_disks(pool, vm):
@@ -113,6 +113,13 @@ def remove_vm(pool: Pool, vm: str) -> list[Failed]:
     if failed:
         return [*failed, ("VM", vm, failed[0][2])]
     return attempt("VM", remove_record, pool, vm)
+
+
+def unblock(pool: Pool, vm: str) -> None:
+    """A launch that fails at its very end has blocked operations already, as it was asked to."""
+    record = look(pool, "VM", vm)
+    if record is not None and record["blocked_operations"]:
+        pool.do(f"{names.UNDO}:unblock:{vm}", "VM.set_blocked_operations", vm, {})
 
 
 def stop(pool: Pool, vm: str) -> None:

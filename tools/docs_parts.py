@@ -259,10 +259,10 @@ MODELS: Final[dict[str, type[Any]]] = {
 
 
 def request(kind: str) -> Iterator[str]:
-    effects = FIELDS[kind]
+    said = dict(described(MODELS[kind]))
     return table(
         ("Field", "Type", "Default", "What it does"),
-        ((f"`{name}`", *said, effects[name]) for name, said in described(MODELS[kind])),
+        ((f"`{name}`", *said[name], effect) for name, effect in FIELDS[kind].items()),
     )
 
 
@@ -285,8 +285,8 @@ def described(model: type[Any]) -> Iterator[tuple[str, tuple[str, str]]]:
 def _default(value: object) -> str:
     if value is None:
         return "none"
-    if value == []:
-        return "`[]`"
+    if value in ([], {}):
+        return f"`{value}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -302,7 +302,10 @@ def _one_type(name: str, schema: dict[str, Any]) -> str:
     most = schema.get("maximum", schema.get("le"))
     if least == 1 << 20:
         return "size, 1 MiB to 1 PiB"
+    if schema.get("$ref", "").endswith("MemoryRange"):
+        return "`{min, max}`"
     words = {"integer": "whole number", "string": "text", "boolean": "true or false"}
+    words["object"] = "mapping of text to text"
     kind = {"mac": "MAC address"}.get(name, words.get(str(schema.get("type")), "list"))
     if schema.get("format") == "path":
         kind = "path"

@@ -68,6 +68,7 @@ Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1 << 20, le=1 << 50)
 Label = Annotated[StrictStr, Field(max_length=255), AfterValidator(_check_label)]
 Name = Annotated[Label, AfterValidator(_check_name)]
 Mac = Annotated[StrictStr, AfterValidator(_check_mac)]
+Key = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_check_label)]
 
 _SENTENCES: Final = {
     "extra_forbidden": "is not a field of a request",
@@ -93,7 +94,7 @@ def explain(error: ErrorDetails) -> str:
     """One of pydantic's findings as a sentence that names the field as people wrote it."""
     context: Mapping[str, Any] = error.get("ctx") or {}
     given = error["input"]
-    field = ".".join(str(part) for part in error["loc"] if part not in _DISK_KINDS) or "request"
+    field = ".".join(str(part) for part in error["loc"] if part not in _KINDS) or "request"
     shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
     if error["type"] == "extra_forbidden":
         return f"{field} {_SENTENCES['extra_forbidden']}"
@@ -105,5 +106,5 @@ def explain(error: ErrorDetails) -> str:
     return f"{field} {_SENTENCES.get(error['type'], error['msg'])}{shown}"
 
 
-# pydantic puts the name of the chosen kind of disk into the path of an error; nobody wrote it.
-_DISK_KINDS = frozenset({"NewDisk", "ExistingDisk", "Iso", "Cd"})
+# pydantic puts the name of the chosen kind into the path of an error; nobody wrote it.
+_KINDS = frozenset({"NewDisk", "ExistingDisk", "Iso", "Cd", "Size", "MemoryRange"})

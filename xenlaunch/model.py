@@ -3,16 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StrictBool,
     StrictInt,
-    StrictStr,
     Tag,
     ValidationError,
     model_validator,
@@ -21,28 +18,11 @@ from pydantic_core import PydanticCustomError
 
 from xenlaunch.errors import BadRequest
 from xenlaunch.fields import Label, Mac, Name, Size, explain
+from xenlaunch.frozen import Frozen
+from xenlaunch.machine import Machine
 
 MAX_BATCH = 10_000
 """The most launches that one batch may ask for."""
-
-OnCrash = Literal[
-    "destroy",
-    "restart",
-    "preserve",
-    "coredump_and_destroy",
-    "coredump_and_restart",
-    "rename_restart",
-]
-
-
-class Frozen(BaseModel):
-    """A value: it never changes, and it knows no fields but its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    def but(self, **changes: Any) -> Self:
-        """The same value with these fields changed."""
-        return self.model_copy(update=changes)
 
 
 class NewDisk(Frozen):
@@ -105,22 +85,16 @@ class Nic(Frozen):
     mtu: Annotated[StrictInt, Field(ge=68, le=65535)] | None = None
 
 
-class LaunchRequest(Frozen):
+class LaunchRequest(Machine):
     """One VM that somebody wants. What is left out is as the template has it."""
 
     name: Name
     template: Label
     pool: Label | None = None
-    vcpus: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
-    memory: Size | None = None
-    cpu_speed: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
-    limit_cpu_use: StrictBool = False
-    pv_args: Annotated[StrictStr, Field(max_length=4096)] | None = None
-    after_crash: OnCrash = "destroy"
-    after_shutdown: Literal["destroy", "restart"] = "destroy"
     disks: Annotated[tuple[Disk, ...], Field(max_length=64)] = ()
     nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None
     host: Label | None = None
+    pin: StrictBool = False
     wait_for: Literal["running", "address"] = "running"
     wait_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] = 300
     on_failure: Literal["destroy", "keep"] = "destroy"
@@ -129,8 +103,8 @@ class LaunchRequest(Frozen):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        if self.limit_cpu_use and self.cpu_speed is None:
-            raise PydanticCustomError("request", "has limit_cpu_use, but no cpu_speed to limit to")
+        if self.pin and self.host is None:
+            raise PydanticCustomError("request", "has pin, but no host to pin to")
         devices = [disk.device for disk in self.disks if disk.device is not None]
         if len(devices) != len(set(devices)):
             raise PydanticCustomError("request", "gives two disks the same device")
@@ -240,7 +214,7 @@ class LaunchResult(Frozen):
     addresses: tuple[str, ...] = ()
     note: str = ""
     leftovers: tuple[Leftover, ...] = ()
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = Field(default_factory=dict)
 
 
 class LaunchError(Frozen):

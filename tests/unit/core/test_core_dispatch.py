@@ -31,7 +31,7 @@ class Shelf:
         return rooms
 
     def need(self, request: LaunchRequest, avoid: Mapping[str, str]) -> Need:
-        return Need(request.memory or GIB, request.vcpus or 1, avoid=tuple(avoid.items()))
+        return Need(request.least_memory or GIB, request.vcpus or 1, avoid=tuple(avoid.items()))
 
 
 def make_room(name: str, free: int, memory: int = 16) -> HostRoom:

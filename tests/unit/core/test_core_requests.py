@@ -100,6 +100,48 @@ BAD: dict[str, tuple[object, str]] = {
         LEAST | {"disks": [{"cd": "x"}]},
         "disks.0.cd must be 'empty' (it is 'x').",
     ),
+    "a range of memory upside down": (
+        LEAST | {"memory": {"min": "2GiB", "max": "1GiB"}},
+        "memory has a min that is above its max.",
+    ),
+    "a range of memory without an end": (
+        LEAST | {"memory": {"min": "2GiB"}},
+        "memory.max is missing.",
+    ),
+    "more vcpus than there may be": (
+        LEAST | {"vcpus": 4, "vcpus_max": 2},
+        "request has more vcpus than vcpus_max.",
+    ),
+    "cores that do not divide": (
+        LEAST | {"vcpus": 4, "cores_per_socket": 3},
+        "request has a number of vCPUs that its cores_per_socket do not divide.",
+    ),
+    "a speed and a weight": (
+        LEAST | {"cpu_speed": 500, "cpu_weight": 256},
+        "request has cpu_speed beside cpu_weight or cpu_cap, which it reckons itself.",
+    ),
+    "no cap at all": (LEAST | {"cpu_cap": 0}, "cpu_cap must be at least 1 (it is 0)."),
+    "a device that boots twice": (
+        LEAST | {"boot_order": "cc"},
+        "request has a boot_order that names a device twice.",
+    ),
+    "a TPM with bios": (
+        LEAST | {"firmware": "bios", "vtpm": True},
+        "request has secure_boot or vtpm, which need firmware uefi.",
+    ),
+    "a key of XAPI's": (
+        LEAST | {"other_config": {"mac_seed": "x"}},
+        "request has in other_config what belongs to XAPI or to xenlaunch: mac_seed.",
+    ),
+    "a key of ours": (
+        LEAST | {"other_config": {"xenlaunch-kept": "x"}},
+        "request has in other_config what belongs to XAPI or to xenlaunch: xenlaunch-kept.",
+    ),
+    "a pin without a host": (LEAST | {"pin": True}, "request has pin, but no host to pin to."),
+    "a hypervisor that balloons": (
+        LEAST | {"nested_virtualisation": True, "memory": {"min": "1GiB", "max": "2GiB"}},
+        "request has a range of memory, and nested_virtualisation needs it fixed.",
+    ),
     "an empty name": (LEAST | {"name": ""}, "name is empty (it is '')."),
     "a blank template": (LEAST | {"template": " "}, "template is empty (it is ' ')."),
     "a name with a line break": (

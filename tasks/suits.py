@@ -1,0 +1,60 @@
+"""Whether what a request says of the machine suits the template that it names. Nothing is sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks import lookup
+from xenlaunch.errors import Refused
+from xenlaunch.model import LaunchRequest
+
+ONLY_HVM = ("firmware", "secure_boot", "vtpm", "boot_order", "nested_virtualisation")
+ONLY_PV = ("pv_args", "pv_kernel", "pv_ramdisk", "pv_bootloader")
+
+
+def check_machine(request: LaunchRequest, template: Mapping[str, Any]) -> None:
+    """Raise `Refused` with the field that the template cannot have."""
+    check_kind(request, template)
+    check_firmware(request, template)
+    check_cpus(request, template)
+
+
+def check_kind(request: LaunchRequest, template: Mapping[str, Any]) -> None:
+    name, pv = template["name_label"], lookup.is_pv(template)
+    code, fields = ("HVM_FIELD_ON_PV", ONLY_HVM) if pv else ("PV_ARGS_ON_HVM", ONLY_PV)
+    for field in fields:
+        if getattr(request, field):
+            kind = "paravirtualised" if pv else "as HVM"
+            sentence = f"The template {name!r} boots {kind}, where {field} has no meaning."
+            raise Refused(code, [name, field], sentence)
+
+
+def check_firmware(request: LaunchRequest, template: Mapping[str, Any]) -> None:
+    firmware = request.firmware or template["HVM_boot_params"].get("firmware", "bios")
+    if (request.secure_boot or request.vtpm) and firmware != "uefi":
+        name = template["name_label"]
+        raise Refused(
+            "FIRMWARE_NOT_UEFI",
+            [name],
+            f"The template {name!r} boots with bios, and secure_boot and vtpm need uefi: "
+            "ask for firmware: uefi.",
+        )
+
+
+def check_cpus(request: LaunchRequest, template: Mapping[str, Any]) -> None:
+    name = template["name_label"]
+    most = request.vcpus_max or request.vcpus or int(template["VCPUs_max"])
+    now = request.vcpus or int(template["VCPUs_at_startup"])
+    if now > most:
+        raise Refused(
+            "VCPUS_ABOVE_MAX",
+            [str(now), str(most)],
+            f"The template {name!r} starts with {now} vCPUs, and vcpus_max is {most}: "
+            "give vcpus as well.",
+        )
+    cores = request.cores_per_socket
+    if cores and most % cores:
+        raise Refused(
+            "CORES_DO_NOT_DIVIDE",
+            [str(cores), str(most)],
+            f"{most} vCPUs do not make whole sockets of {cores} cores: choose another number.",
+        )
