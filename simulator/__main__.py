@@ -9,11 +9,11 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from simulator import plans, pool
+from simulator import plans, pool, script
 from simulator.control import Control
 from simulator.doors import LOOPBACK, Doors
 from simulator.http import Server
@@ -22,6 +22,8 @@ from simulator.rbac import User, read_users
 from simulator.world import Options, World
 
 _USERS_HELP = 'users beside root, in JSON: [{"name": …, "password": …, "role": …}]'
+
+_SCRIPT_HELP = "what befalls the pool, and when: faults and the control port's acts, in JSON"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,6 +75,13 @@ def _plan(text: str) -> plans.Plan:
         raise argparse.ArgumentTypeError(f"{text}: {wrong} (there are: {names})") from None
 
 
+def _script(text: str) -> tuple[script.Step, ...]:
+    try:
+        return script.read(json.loads(Path(text).read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as wrong:
+        raise argparse.ArgumentTypeError(f"{text}: {wrong}") from None
+
+
 def _parser() -> _Parser:
     parser = _Parser("simulator", description="Pretends to be a XenServer pool, on loopback.")
     add = parser.add_argument
@@ -90,6 +99,7 @@ def _parser() -> _Parser:
     add("--host-workers", type=_positive, default=4, help="starts that a host runs at once")
     add("--seed", type=int, default=0, help="of jitter and of faults by chance")
     add("--latency", type=_latency, action="append", default=[], metavar="NAME=SECONDS")
+    add("--script", type=_script, default=(), metavar="FILE", help=_SCRIPT_HELP)
     add("--users", type=_users, default=(), metavar="FILE", help=_USERS_HELP)
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--password", default="xenroot", help="of root (default: xenroot)")
@@ -122,29 +132,34 @@ async def _run(args: argparse.Namespace, options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    doors, control = Doors(world), Server(Control(world), body_max=None)
+    acts = Control(world)
+    doors, control = Doors(world), Server(acts, body_max=None)
     world.on_restart = doors.abort_connections
     try:
+        script.begin(acts, args.script)
         await doors.open(args.port, args.https_port, each=args.listen_all)
         if args.control_port is not None:
             await control.listen(LOOPBACK, args.control_port)
             sys.stderr.write(f"control on {control.address}\n")
-        await _serve(world, doors, stop)
+        await _serve(world, doors, stop, script.go_on(acts, args.script))
     finally:
         doors.close()
         control.close()
         await world.stop()
 
 
-async def _serve(world: World, doors: Doors, stop: asyncio.Event) -> None:
+async def _serve(
+    world: World, doors: Doors, stop: asyncio.Event, fate: Coroutine[None, None, None]
+) -> None:
     """Say where the pool listens, now that it does, until it is to stop."""
-    collector = asyncio.create_task(world.tasks.collect_for_ever())
+    beside = [asyncio.create_task(work) for work in (world.tasks.collect_for_ever(), fate)]
     sys.stderr.write("".join(f"{line}\n" for line in doors.said))
     sys.stderr.flush()
     sys.stdout.write(f"listening on {doors.address}\n")
     sys.stdout.flush()
     await stop.wait()
-    collector.cancel()
+    for work in beside:
+        work.cancel()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _options(args)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_run(args, options))
-    except (OSError, UnicodeDecodeError) as problem:
+    except (OSError, UnicodeDecodeError, script.WrongStep) as problem:
         sys.stderr.write(f"simulator: {problem}\n")
         return 2
     return 0

@@ -46,18 +46,19 @@ class Control:
         self.world = world
 
     def __call__(self, request: Request) -> Response:
-        url = urlsplit(request.target)
-        parts = [unquote(part) for part in url.path.strip("/").split("/")]
-        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         try:
             given = orjson.loads(request.body) if request.body else None
-            return _answer(self._do(request.method, parts, query, given))
+            return _answer(self.do(request.method, request.target, given))
         except LookupError as missing:
             return _answer({"error": str(missing.args[0] if missing.args else missing)}, 404)
         except (ValueError, TypeError) as wrong:
             return _answer({"error": str(wrong)}, 400)
 
-    def _do(self, method: str, parts: list[str], query: Mapping[str, str], given: Any) -> Any:
+    def do(self, method: str, target: str, given: Any = None) -> Any:
+        """Do what is asked; who asks is the port or a script."""
+        url = urlsplit(target)
+        parts = [unquote(part) for part in url.path.strip("/").split("/")]
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if method == "POST" and len(parts) == 2 and parts[0] == "master":
             self.world.move_master(state.named(self.world, "host", parts[1]))
             return {"done": f"{parts[1]} is the master"}

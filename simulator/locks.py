@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -76,14 +75,14 @@ class Locks:
     async def _take(
         self, call: Call, marks: Callable[[], Sequence[Mark]], *, quick: bool
     ) -> list[Mark]:
-        patience = QUICK_SECONDS if quick else STANDARD_SECONDS
-        deadline = time.monotonic() + patience
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + (QUICK_SECONDS if quick else STANDARD_SECONDS)
         while True:
             call.stop_if_cancelled()
             try:
                 return self._try(call, marks())
             except OtherOperation:
-                if time.monotonic() >= deadline:
+                if clock() >= deadline:
                     raise
             await self._wait(quick=quick)
 

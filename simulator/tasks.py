@@ -135,7 +135,8 @@ class Tasks:
             if not sleeper.done():
                 sleeper.set_result(None)
         for sub in self.world.db.rows("task", row["subtasks"]):
-            self.cancel(sub, by)
+            if "cancel" in sub["allowed_operations"]:
+                self.cancel(sub, by)
         self.world.locks.wake()
 
     def destroy(self, row: Row, by: str) -> None:

@@ -30,9 +30,9 @@ def remade(page: str) -> str:
 
 def _make(found: re.Match[str]) -> str:
     name, argument = found["name"], found["argument"] or ""
-    text = "\n".join(PARTS[name](argument))
+    text = "\n".join(PARTS[name](argument)).lstrip("\n").rstrip()
     opening = f"<!-- made: {name} {argument}".rstrip()
-    return f"{opening} -->\n\n{text.strip()}\n\n<!-- end -->"
+    return f"{opening} -->\n\n{text}\n\n<!-- end -->"
 
 
 def stale() -> list[Path]:

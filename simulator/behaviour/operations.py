@@ -12,11 +12,17 @@ from simulator.values import NULL
 Body = Callable[..., Awaitable[Any]]
 
 
-async def suboperation(call: Call, name: str, body: Body, *args: Any) -> Any:
-    """Do a call within a call, as XAPI does: faults, marks and tasks apply to it too."""
+async def suboperation(call: Call, name: str, body: Body, *args: Any, may_stop: bool = True) -> Any:
+    """
+    Do a call within a call, as XAPI does: faults, marks and tasks apply to it too.
+
+    It is cancelled with the call, unless it takes back what the call has made.
+    """
     sub = Call(call.world, name, f"Async.{name}", call.session, args=args, part_of=call)
     tasks = call.world.tasks
     sub.task = tasks.begin(sub, parent=call.task.ref if call.task else NULL)
+    if not may_stop:
+        call.db.set(sub.task, "allowed_operations", [])
     try:
         await call.world.faults.at_body(sub, args, "before")
         value = await body(sub, *args)

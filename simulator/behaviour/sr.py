@@ -23,16 +23,17 @@ declare(setters("SR", "shared", "bool", _THIS, has_async=True))
 
 @call("SR.scan(sr: SR ref) -> void", has_async=True)
 async def scan(call: Call, ref: str) -> str:
-    sr = call.db.get("SR", ref)
-    async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, "scan")]):
-        await call.spend("SR.scan", sr=sr.ref)
-    return ""
+    return await _look_through(call, ref, "scan")
 
 
 @call("SR.update(sr: SR ref) -> void", has_async=True)
 async def update(call: Call, ref: str) -> str:
+    return await _look_through(call, ref, "update")
+
+
+async def _look_through(call: Call, ref: str, operation: str) -> str:
     sr = call.db.get("SR", ref)
-    async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, "update")]):
+    async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, operation)]):
         await call.spend("SR.scan", sr=sr.ref)
     return ""
 

@@ -155,8 +155,11 @@ def _assert_attachable(call: Call, vbd: Row) -> None:
     exclude(vdi)
     if vbd["mode"] == "RW" and vdi["read_only"]:
         raise ApiError("VDI_READONLY", vdi.ref)
-    if vdi["sharable"]:
-        return
+    if not vdi["sharable"]:
+        _assert_no_other_writer(call, vbd, vdi)
+
+
+def _assert_no_other_writer(call: Call, vbd: Row, vdi: Row) -> None:
     for other in call.db.rows("VBD", vdi["VBDs"]):
         if other is not vbd and "RW" in {vbd["mode"], other["mode"]}:
             exclude(other)

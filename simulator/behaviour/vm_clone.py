@@ -93,7 +93,7 @@ class Duplicate:
         self.call = call
         self.how = how
         self.sr = sr
-        self.disks: dict[str, str] = {}  # VDI of the source -> ours
+        self.disks: dict[str, str] = {}  # VBD of the source (or its memory's VDI) -> our VDI
         self.vm: Row | None = None
 
     async def whole(
@@ -113,7 +113,7 @@ class Duplicate:
         vbds = [v for v in call.db.rows("VBD", list(source["VBDs"])) if v["VDI"] not in beside]
         vifs = call.db.rows("VIF", list(source["VIFs"]))
         acts = 2 + len(vbds) + len(vifs)
-        await self.copy_disks([v["VDI"] for v in vbds if has_own_disk(v)])
+        await self.copy_disks(own_disks(vbds))
         await self._act("row", acts)
         self.vm = vm = call.db.create("VM", **{**_copied(call, source, name), **own})
         for vbd in vbds:
@@ -124,29 +124,31 @@ class Duplicate:
             copy_vif(call, vif, vm, keep_mac=self.how == "snapshot")
         if source["power_state"] == "Suspended" and call.db.find("VDI", source["suspend_VDI"]):
             await call.phase("memory")
-            await self.copy_disks([source["suspend_VDI"]])
+            await self.copy_disks({source["suspend_VDI"]: source["suspend_VDI"]})
             memory = self.disks[source["suspend_VDI"]]
             call.db.update(vm, suspend_VDI=memory, power_state="Suspended")
         await self._act("result", acts)
         return vm
 
-    async def copy_disks(self, disks: list[str]) -> None:
-        """One after the other, each in a task of its own."""
+    async def copy_disks(self, disks: dict[str, str]) -> None:
+        """One after the other, each in a task of its own; a disk that is there twice, twice."""
         call = self.call
-        for done, disk in enumerate(disks):
+        for done, (what, disk) in enumerate(disks.items()):
             await call.phase("disk")
             if self.how == "copy":
                 args = (disk, self.sr, NULL, NULL)
-                self.disks[disk] = await suboperation(call, "VDI.copy", vdi.copy, *args)
+                self.disks[what] = await suboperation(call, "VDI.copy", vdi.copy, *args)
             elif self.how == "snapshot":
-                self.disks[disk] = await suboperation(call, "VDI.snapshot", vdi.snapshot, disk, {})
+                self.disks[what] = await suboperation(call, "VDI.snapshot", vdi.snapshot, disk, {})
             else:
-                self.disks[disk] = await suboperation(call, "VDI.clone", vdi.clone, disk, {})
+                self.disks[what] = await suboperation(call, "VDI.clone", vdi.clone, disk, {})
             call.world.tasks.progress(call.task, 0.9 * (done + 1) / len(disks))
 
     async def _act(self, phase: str, acts: int) -> None:
         await self.call.spend("VM.clone rows", 1 / acts)
         await self.call.phase(phase)
+        if self.vm is not None:
+            self.call.db.get("VM", self.vm.ref)  # nothing holds it: somebody may have destroyed it
 
     def copy_vbd(self, vbd: Row, vm: Row) -> None:
         other_config = dict(vbd["other_config"])
@@ -155,14 +157,14 @@ class Duplicate:
         self.call.db.create(
             "VBD",
             VM=vm.ref,
-            VDI=self.disks.get(vbd["VDI"], vbd["VDI"]),
+            VDI=self.disks.get(vbd.ref, vbd["VDI"]),
             other_config=other_config,
             qos_algorithm_params=dict(vbd["qos_algorithm_params"]),
             **{name: vbd[name] for name in _VBD_COPIED},
         )
 
     async def undo(self) -> None:
-        """Take back the disks, then the row; what cannot be taken back stays."""
+        """Take back the row, then the disks, whoever cancels; what cannot be taken back stays."""
         call = self.call
         call.world.tasks.cancelled.discard(call.mark)
         if self.vm is not None and call.db.find("VM", self.vm.ref):
@@ -170,7 +172,7 @@ class Duplicate:
         for disk in self.disks.values():
             if call.db.find("VDI", disk):
                 try:
-                    await suboperation(call, "VDI.destroy", vdi.destroy, disk)
+                    await suboperation(call, "VDI.destroy", vdi.destroy, disk, may_stop=False)
                 except ApiError:
                     continue
 
@@ -199,6 +201,11 @@ _VIF_COPIED: Final = (
 
 def has_own_disk(vbd: Row) -> bool:
     return vbd["type"] == "Disk" and not vbd["empty"]
+
+
+def own_disks(vbds: list[Row]) -> dict[str, str]:
+    """The disks that a duplicate has for itself, by their VBDs."""
+    return {vbd.ref: vbd["VDI"] for vbd in vbds if has_own_disk(vbd)}
 
 
 def copy_vif(call: Call, vif: Row, vm: Row, *, keep_mac: bool = False) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from simulator.behaviour import vdi
 from simulator.behaviour.message import tell
-from simulator.behaviour.vm_clone import Duplicate, copy_vif, has_own_disk
+from simulator.behaviour.vm_clone import Duplicate, copy_vif, has_own_disk, own_disks
 from simulator.behaviour.vm_start import devices_of, run_somewhere
 from simulator.behaviour.vm_state import COPYING, assert_may, assert_no_template
 from simulator.behaviour.vm_stop import become_halted, stop
@@ -165,9 +165,9 @@ async def _put_back(call: Call, source: Row, vm: Row) -> None:
     made = Duplicate(call, "clone")
     vbds = db.rows("VBD", list(source["VBDs"]))
     try:
-        await made.copy_disks([row["VDI"] for row in vbds if has_own_disk(row)])
+        await made.copy_disks(own_disks(vbds))
         if source["power_state"] == "Suspended":
-            await made.copy_disks([source["suspend_VDI"]])
+            await made.copy_disks({source["suspend_VDI"]: source["suspend_VDI"]})
         await call.phase("rows")
     except ApiError:
         await made.undo()

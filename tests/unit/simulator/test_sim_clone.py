@@ -59,6 +59,58 @@ def test_a_clone_is_like_its_template_but_for_what_is_its_own(pretend: Pretend) 
     pretend(scenario)
 
 
+def test_a_disk_that_is_in_the_vm_twice_is_cloned_twice(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        template = pool.one("VM", "debian-12")
+        (vbd,) = pool.db.rows("VBD", template["VBDs"])
+        common = {"VM": template.ref, "VDI": vbd["VDI"], "type": "Disk", "mode": "RO"}
+        pool.db.create("VBD", userdevice="1", **common)
+        before = len(pool.db.all("VDI"))
+
+        vm = pool.db.get("VM", await pool.done("VM.clone", template.ref, "web"))
+
+        disks = {row["VDI"] for row in pool.db.rows("VBD", vm["VBDs"])}
+        assert len(disks) == len(pool.db.all("VDI")) - before == 2
+
+    pretend(scenario)
+
+
+def test_a_vm_that_is_destroyed_while_it_is_made_leaves_nothing(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        before = len(pool.db.all("VDI")), len(pool.db.all("VBD"))
+        rule(pool, method="VM.clone", phase="vif", action="delay", seconds=0.05)
+        task = await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
+        await pool.until(lambda: pool.db.by_name("VM", "web"), "the row is there")
+        ref = pool.one("VM", "web").ref
+        await pool.call("VM.destroy", ref)
+
+        row = await pool.ended(task)
+        assert row["error_info"] == ["HANDLE_INVALID", "VM", ref]
+        assert (len(pool.db.all("VDI")), len(pool.db.all("VBD"))) == before
+
+    pretend(scenario)
+
+
+def test_who_cancels_twice_stops_no_undo(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        before = len(pool.db.all("VDI"))
+        rule(pool, method="VM.clone", phase="row", error=["SR_BACKEND_FAILURE_46", "", "x", ""])
+        pool.world.latency.set({"VDI.destroy": 0.05})
+        task = await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
+        row = pool.db.get("task", task)
+
+        def undoing() -> bool:
+            subs = pool.db.rows("task", row["subtasks"])
+            return any(sub["name_label"] == "Async.VDI.destroy" for sub in subs)
+
+        await pool.until(undoing, "its disk is taken back")
+        await pool.call("task.cancel", task)
+        await pool.ended(task)
+        assert len(pool.db.all("VDI")) == before
+
+    pretend(scenario)
+
+
 def test_phases_are_disks_then_row_then_vbds_then_vifs(pretend: Pretend) -> None:
     seen: list[tuple[str, int, int, int, int]] = []
 
