@@ -61,8 +61,7 @@ bench: .venv-dev/installed ## measure
 
 .PHONY: storm
 storm: .venv-dev/installed ## the long test: everything is killed again and again, and nothing is wrong after it
-	@test -d tests/storm || { echo "there is no storm test yet" >&2; exit 1; }
-	@STORM=1 FULL=$(FULL) $(DEV) -m pytest tests/storm $(PYTEST_ARGS)
+	@$(DEV) -m tests.storm $(STORM_ARGS)
 
 .PHONY: peers
 peers: .venv-peers/installed ## clients written by others (the official SDK, Ansible) on the simulator

@@ -1,9 +1,9 @@
 """What a run leaves out, and why: a pytest plugin.
 
 A test marked ``full("redis-server")`` needs a program that no Python wheel brings. It is left out
-unless FULL=1; then nothing may be left out, and what is missing is an error. Two folders are no
-part of the suite and have targets of their own: ``tests/storm``, and ``tests/peers``, which has an
-environment of its own too.
+unless FULL=1; then nothing may be left out, and what is missing is an error. So is one that is
+marked ``long``, which takes a minute or more. The folder ``tests/peers`` is no part of the suite:
+it has a target and an environment of its own.
 """
 
 import os
@@ -18,7 +18,7 @@ NO_REFERENCE = "XENLAUNCH_REFERENCE"
 """In the reason of a test that reads XAPI's published data, which nobody can install: those are
 `make conformance`, and run with the suite where the data lies beside the checkout."""
 
-OWN_TARGETS = {"storm": "STORM", "peers": "PEERS"}
+OWN_TARGETS = {"peers": "PEERS"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -31,6 +31,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if item.get_closest_marker("long") and not FULL:
+            item.add_marker(pytest.mark.skip("takes minutes: make test FULL=1"))
         needs = [need for mark in item.iter_markers("full") for need in mark.args]
         missing = [need for need in needs if shutil.which(need) is None]
         if needs and not FULL:

@@ -1,0 +1,149 @@
+"""Whether a VM is what its request asks for, to each field, disk and interface."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.vifs import derived_mac
+from tests.storm.rig import DEPLOYMENT
+from xenlaunch import names
+from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, LaunchRequest, NewDisk
+from xenlaunch.record import Record
+
+State = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Row = Mapping[str, Any]
+
+
+def differences(state: State, ref: str, record: Record) -> Iterator[str]:
+    """What a launch's VM, its disks and interfaces are, and should not be."""
+    vm, request = state["VM"][ref], record.request
+    template = next(
+        row
+        for row in state["VM"].values()
+        if row["is_a_template"] and row["name_label"] == request.template
+    )
+    yield from _different(vm, _of_the_vm(state, vm, record, template))
+    yield from _of_the_disks(state, vm, record, template)
+    yield from _of_the_interfaces(state, vm, record, template)
+    result = record.result
+    if result.vm_uuid != vm["uuid"] or sorted(result.macs) != sorted(_macs(state, vm)):
+        yield f"its result says {result.vm_uuid} {result.macs}"
+    resident = state["host"].get(vm["resident_on"], {}).get("name_label")
+    if result.host != resident:
+        yield f"its result says that it is on {result.host}, and it is on {resident}"
+
+
+def _different(row: Row, wanted: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        if row[name] != value:
+            yield f"its {name} is {row[name]!r}, and not {value!r}"
+
+
+def _of_the_vm(state: State, vm: Row, record: Record, template: Row) -> dict[str, Any]:
+    request = record.request
+    limits = ("memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
+    wanted: dict[str, Any] = {
+        "name_label": request.name,
+        "power_state": "Running",
+        "is_a_template": False,
+        "actions_after_crash": request.after_crash,
+        "actions_after_shutdown": request.after_shutdown,
+        "other_config": {
+            **{k: v for k, v in vm["other_config"].items() if not k.startswith("xenlaunch")},
+            names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{record.id}/{vm['uuid']}",
+            names.OTHER_CONFIG_FINISHED: record.id,
+        },
+    }
+    wanted |= {name: request.memory or template[name] for name in limits}
+    wanted |= {name: request.vcpus or template[name] for name in ("VCPUs_max", "VCPUs_at_startup")}
+    if request.host:
+        hosts = {row["name_label"]: host for host, row in state["host"].items()}
+        wanted["affinity"] = hosts[request.host]
+    if request.cpu_speed and "weight" not in vm["VCPUs_params"]:
+        wanted["VCPUs_params"] = {"weight": "…"}
+    if request.pv_args is not None:
+        wanted["PV_args"] = request.pv_args
+    return wanted
+
+
+def _of_the_disks(state: State, vm: Row, record: Record, template: Row) -> Iterator[str]:
+    drives = [state["VBD"][vbd] for vbd in vm["VBDs"]]
+    own = [row for row in drives if names.OTHER_CONFIG_MARK not in row["other_config"]]
+    theirs = [state["VBD"][vbd] for vbd in template["VBDs"]]
+    if _sizes(state, own) != _sizes(state, theirs):
+        yield f"its own disks are {_sizes(state, own)}, and not {_sizes(state, theirs)}"
+    if {row["VDI"] for row in own} & {row["VDI"] for row in theirs}:
+        yield "it has a disk of its template"
+    wanted = len(template["VBDs"]) + len(record.request.disks)
+    if len(drives) != wanted:
+        yield f"it has {len(drives)} drives, and not {wanted}"
+    for index, disk in enumerate(record.request.disks):
+        mark = f"{DEPLOYMENT}/{record.id}/vbd:{index}"
+        found = [row for row in drives if row["other_config"].get(names.OTHER_CONFIG_MARK) == mark]
+        if len(found) != 1:
+            yield f"it has {len(found)} drives for disk {index}"
+        else:
+            yield from _of_a_drive(state, found[0], record, index, disk)
+
+
+def _sizes(state: State, drives: list[Row]) -> list[int]:
+    return sorted(state["VDI"].get(row["VDI"], {}).get("virtual_size", 0) for row in drives)
+
+
+def _of_a_drive(state: State, vbd: Row, record: Record, index: int, disk: Disk) -> Iterator[str]:
+    vdi = state["VDI"].get(vbd["VDI"], {})
+    is_cd = isinstance(disk, Iso | Cd)
+    wanted: dict[str, tuple[Any, Any]] = {"type": (vbd["type"], "CD" if is_cd else "Disk")}
+    if disk.device is not None:
+        wanted["device"] = (vbd["userdevice"], str(disk.device))
+    match disk:
+        case NewDisk(new=size, sr=sr):
+            mark = f"{DEPLOYMENT}/{record.id}/vdi:{index}"
+            wanted["size"] = (vdi.get("virtual_size"), size)
+            wanted["mark"] = (vdi.get("other_config", {}).get(names.OTHER_CONFIG_MARK), mark)
+            where = state["SR"].get(vdi.get("SR", ""), {}).get("name_label")
+            wanted["SR"] = (where, sr or where)
+        case ExistingDisk(vdi=uuid, mode=mode):
+            wanted["disk"] = ((vdi.get("uuid"), vbd["mode"]), (uuid, mode))
+        case Iso(iso=name):
+            wanted["image"] = (vdi.get("name_label"), name)
+        case Cd():
+            wanted["emptiness"] = (vbd["empty"], True)
+    for what, (found, meant) in wanted.items():
+        if found != meant:
+            yield f"the {what} of disk {index} is {found!r}, and not {meant!r}"
+
+
+def _of_the_interfaces(state: State, vm: Row, record: Record, template: Row) -> Iterator[str]:
+    rows = [state["VIF"][vif] for vif in vm["VIFs"]]
+    nics = record.request.nics
+    if nics is None:
+        if len(rows) != len(template["VIFs"]):
+            yield f"it has {len(rows)} interfaces, and not {len(template['VIFs'])}"
+        return
+    if len(rows) != len(nics):
+        yield f"it has {len(rows)} interfaces, and not {len(nics)}"
+    for device in range(len(nics)):
+        found = [row for row in rows if row["device"] == str(device)]
+        wanted = _interface(state, record.request, record.id, device)
+        if len(found) != 1:
+            yield f"it has {len(found)} interfaces {device}"
+        elif any(found[0][name] != value for name, value in wanted.items()):
+            yield f"its interface {device} is {found[0]}, and not {wanted}"
+
+
+def _interface(state: State, request: LaunchRequest, launch: str, device: int) -> dict[str, Any]:
+    nic = (request.nics or ())[device]
+    networks = {row["name_label"]: ref for ref, row in state["network"].items()}
+    network = networks.get(nic.network, "")
+    mtu = state["network"].get(network, {}).get("MTU")
+    return {
+        "network": network,
+        "MAC": nic.mac or derived_mac(launch, device),
+        "MTU": nic.mtu or mtu,
+        "other_config": {names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/vif:{device}"},
+        "currently_attached": True,
+    }
+
+
+def _macs(state: State, vm: Row) -> list[str]:
+    return [str(state["VIF"][vif]["MAC"]) for vif in vm["VIFs"]]

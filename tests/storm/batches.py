@@ -1,0 +1,114 @@
+"""One batch of launches, each doomed to crash points of its own, on workers that are replaced."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.storm.checker import Expected, Findings, check, in_the_log
+from tests.storm.lives import Life
+from tests.storm.owner import Owner
+from tests.storm.points import Points
+from tests.storm.rig import DEPLOYMENT, Rig
+from tests.support.waiting import wait_until
+from xenlaunch.client import CANCELLED_BY_OWNER
+from xenlaunch.ledger import launch_id
+
+BATCH_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A launch to come: its life, and the point at which whoever carries it dies (if any).
+
+    Where there is a ``subject``, it is no launch: the process, or a role.
+    """
+
+    life: Life
+    point: str = ""
+    subject: str = ""
+
+    @property
+    def dooms(self) -> list[str]:
+        first = [] if self.subject else [*self.life.dooms]
+        return [*first, *([self.point] if self.point else [])]
+
+    def __str__(self) -> str:
+        return f"{self.subject or self.life.name}: {self.point}"
+
+
+@dataclass
+class Ended:
+    """How a batch went."""
+
+    findings: Findings
+    struck: list[Doomed] = field(default_factory=list)
+    missed: list[Doomed] = field(default_factory=list)
+    passed: dict[str, list[str]] = field(default_factory=dict)
+    deaths: int = 0
+
+
+class Batches:
+    """Runs batches on one rig, whose workers pass points."""
+
+    def __init__(self, rig: Rig, points: Points, owner: Owner) -> None:
+        self.rig = rig
+        self.points = points
+        self.owner = owner
+        self.existing = owner.make_disk("somebody's disk", "sr-2")
+        self._count = 0
+
+    def run(self, doomed: Sequence[Doomed]) -> Ended:
+        """Submit them all, see them to their ends, and say what is wrong then."""
+        self._count += 1
+        tokens = [f"batch {self._count}, {number}" for number in range(len(doomed))]
+        named = zip(tokens, doomed, strict=True)
+        launches = {launch_id(DEPLOYMENT, token): one for token, one in named}
+        before = self.rig.pool.state()
+        rules = [rule for launch, one in launches.items() for rule in one.life.befalls(launch)]
+        self.rig.pool.faults(rules)
+        for launch, one in launches.items():
+            self.points.doom(one.subject or launch, one.dooms)
+        for (launch, one), token in zip(launches.items(), tokens, strict=True):
+            request = one.life.request(f"vm-{launch[2:8]}", self.existing)
+            self.rig.client.submit(request, token=token)
+        self._see_through(launches)
+        ended = self._judge(before, launches)
+        self.owner.remove_new(before)
+        return ended
+
+    def _see_through(self, launches: Mapping[str, Doomed]) -> None:
+        to_cancel = {launch: one for launch, one in launches.items() if one.life.cancel_when}
+        untold: set[str] = set(launches)
+
+        def all_told() -> bool:
+            nonlocal untold
+            self.rig.tend()
+            for record in self.rig.records(list(to_cancel)):
+                wanted = to_cancel[record.id].life.cancel_when
+                if wanted and wanted(record):
+                    self.rig.ledger.cancel(record.id, CANCELLED_BY_OWNER)
+                    del to_cancel[record.id]
+            untold = self.rig.untold(list(untold))
+            return not untold
+
+        try:
+            wait_until(all_told, BATCH_SECONDS, f"{len(launches)} launches have ended")
+        except AssertionError:
+            return  # the checker says which have not
+
+    def _judge(self, before: Any, launches: Mapping[str, Doomed]) -> Ended:
+        expected = {
+            launch: Expected(one.life.ends, one.life.leaves) for launch, one in launches.items()
+        }
+        rig = self.rig
+        findings = check(before, rig.pool.state(), rig.ledger, rig.redis.url, expected)
+        findings += in_the_log(rig.pool.control("GET", "/calls?changing=1"))
+        ended = Ended(findings)
+        for launch, one in launches.items():
+            struck = self.points.struck(one.subject or launch)
+            ended.deaths += len(struck)
+            ended.passed[one.life.name] = self.points.passed(launch)
+            (ended.struck if struck == one.dooms else ended.missed).append(one)
+            if one.subject:
+                self.points.forget(one.subject)
+        return ended

@@ -1,0 +1,141 @@
+"""A worker that notices each of its crash points, and dies at the one that is meant for it.
+
+``python -m tests.storm.doomed_worker -A workers worker …`` is Celery's command line with, around
+what changes the ledger or a pool, the crash points of `points`. Nothing in production code knows of
+them. What it is told comes by the environment:
+
+    STORM_POINTS    the folder of the points; without it there are none
+    STORM_STALL     for how many seconds a worker stands still at its point, instead of dying there
+    STORM_LEASE     the lease in milliseconds, and with it shorter times for roles and resends
+    STORM_WITHOUT   which of the guards is taken out, to see that the storm finds it (`without`)
+"""
+
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+from tests.storm import without
+from tests.storm.points import Points, general
+
+CHANGING_READS: Final = frozenset({"task.cancel", "task.destroy"})
+"""What `Session.read` is used for though it changes something: it may be repeated."""
+
+_WORD: Final = re.compile(r"[A-Za-z][\w:.* -]{0,40}")
+_FENCE: Final = re.compile(r"[0-9a-f]{16}")
+
+_here = threading.local()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Be a worker; what the environment says is changed first."""
+    if lease := os.environ.get("STORM_LEASE"):
+        hasten(int(lease))
+    if guard := os.environ.get("STORM_WITHOUT"):
+        without.take_out(guard)
+    if folder := os.environ.get("STORM_POINTS"):
+        install(Points(Path(folder), float(os.environ.get("STORM_STALL", "0"))))
+    from celery.bin.celery import celery
+
+    sys.argv = ["celery", *argv]
+    return int(celery(auto_envvar_prefix="CELERY") or 0)
+
+
+def hasten(lease: int) -> None:
+    """Shorter times: what is tried hundreds of times must not wait ten seconds each time."""
+    import workers.roles
+    import workers.runtime
+    from xenlaunch.ledger import Ledger, Times
+
+    times = Times(lease=lease, resend=lease // 4, resend_most=lease)
+    vars(workers.runtime)["Ledger"] = lambda store: Ledger(store, times)
+    vars(workers.roles).update(LEASE_MS=lease, KEEP_EVERY=lease / 5000)
+
+
+def install(points: Points) -> None:
+    """Put a point on either side of whatever changes the ledger or a pool."""
+    import tasks.step
+    from xenlaunch.ledger import Ledger
+    from xenlaunch.store import Store
+    from xenlaunch.xapi.session import Session
+
+    def around(owner: type, name: str, label: Callable[..., tuple[str, str] | None]) -> None:
+        plain = getattr(owner, name)
+
+        @wraps(plain)
+        def with_points(self: Any, *given: Any, **named: Any) -> Any:
+            labelled = label(*given, **named)
+            if labelled is None:
+                return plain(self, *given, **named)
+            subject, what = labelled
+            points.go_past(subject, f"before {what}")
+            answer = plain(self, *given, **named)
+            points.go_past(subject, f"after {what}")
+            return answer
+
+        setattr(owner, name, with_points)
+
+    around(Store, "run", of_script)
+    around(Ledger, "say_why", lambda launch, _: (launch, "say_why"))
+    around(Ledger, "register", lambda *_: ("process", "register"))
+    around(Session, "send", of_send)
+    around(Session, "read", of_read)
+    around(Session, "end", lambda _: (_subject(), "session.end"))
+    _remember_launch(tasks.step.Door)
+
+
+def _remember_launch(door: Any) -> None:
+    """What is called without saying for which launch is called for the one whose step runs."""
+    plain = door.carry_out
+
+    @wraps(plain)
+    def carry_out(self: Any, lease: Any) -> Any:
+        _here.subject = lease.launch.id
+        try:
+            return plain(self, lease)
+        finally:
+            del _here.subject
+
+    door.carry_out = carry_out
+
+
+def _subject() -> str:
+    return getattr(_here, "subject", "") or threading.current_thread().name.replace("/", "-")
+
+
+def of_script(script: str, subject: str, *arguments: Any) -> tuple[str, str]:
+    """Whom a script of the ledger is about, and what it says, in words that repeat."""
+    if script == "renew":
+        return "process", "renew"
+    said = " ".join([script, *filter(None, map(_in_words, arguments))])
+    return (subject if subject.startswith("l-") else f"role-{subject}".replace("/", "-")), said
+
+
+def _in_words(argument: Any) -> str:
+    text = general(str(argument))
+    if text.startswith("{"):
+        known = json.loads(str(argument))
+        return str(known.get("state", "")) + (" with task" if known.get("task") else "")
+    return text if _WORD.fullmatch(text) and not _FENCE.fullmatch(text) else ""
+
+
+def of_send(method: str, *_: Any, headers: Mapping[str, str] | None = None, **__: Any) -> Any:
+    """A changing call bears a mark in its header: deployment/launch/call/attempt."""
+    mark = next(iter((headers or {}).values()), "")
+    parts = mark.split("/")
+    if len(parts) < 3:
+        return _subject(), method
+    return parts[1], f"{method} {general(parts[2])}"
+
+
+def of_read(method: str, *_: Any, **__: Any) -> tuple[str, str] | None:
+    return (_subject(), method) if method in CHANGING_READS else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,175 @@
+"""The kinds of launches that a storm tries: what is asked for, what befalls it, how it may end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.storm.rig import DEPLOYMENT
+from xenlaunch.model import LaunchRequest
+from xenlaunch.names import working_name
+from xenlaunch.record import Record
+
+Rules = list[dict[str, Any]]
+
+ATTEMPTS: Final = 4
+"""For so many working names of a launch a rule is made, should its clone be made again."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """One kind of launch; ``ends`` has the states in which it may end."""
+
+    name: str
+    fields: Mapping[str, Any]
+    ends: frozenset[str] = frozenset({"succeeded"})
+    befalls: Callable[[str], Rules] = lambda _: []
+    cancel_when: Callable[[Record], bool] | None = None
+    dooms: tuple[str, ...] = ()
+    leaves: bool = False
+
+    def request(self, name: str, existing: str) -> LaunchRequest:
+        fields = {"template": "debian-12", "memory": "64MiB", **self.fields, "name": name}
+        return LaunchRequest.parse(_with_disk(fields, existing))
+
+
+def _with_disk(fields: Mapping[str, Any], existing: str) -> dict[str, Any]:
+    """The fields with the uuid of the disk that is there already put where it is asked for."""
+    disks = [
+        {**disk, "vdi": existing} if disk.get("vdi") == "EXISTING" else disk
+        for disk in fields.get("disks", ())
+    ]
+    return {**fields, "disks": disks}
+
+
+def on_vm(launch: str, **rule: Any) -> Rules:
+    """A rule that strikes the VM of this launch and no other, whichever attempt it is."""
+    numbers = range(1, ATTEMPTS + 1)
+    return [{**rule, "object": working_name(DEPLOYMENT, launch, number)} for number in numbers]
+
+
+def fails_to_start(launch: str) -> Rules:
+    return on_vm(launch, method="VM.start_on", error=["BOOTLOADER_FAILED", "vm", "no kernel"])
+
+
+def finds_no_memory(launch: str) -> Rules:
+    full = ["HOST_NOT_ENOUGH_FREE_MEMORY", "4294967296", "1048576"]
+    return on_vm(launch, method="VM.start_on", error=full, times=1)
+
+
+def finds_the_pool_busy(launch: str) -> Rules:
+    return [
+        *on_vm(launch, method="VM.start_on", error=["TOO_MANY_PENDING_TASKS"], times=2),
+        *on_vm(launch, method="VM.set_memory_limits", error=["TOO_MANY_PENDING_TASKS"], times=1),
+    ]
+
+
+def clones_slowly(launch: str) -> Rules:
+    return on_vm(launch, method="VM.clone", phase="vbd", action="delay", seconds=1.0, times=1)
+
+
+def starts_slowly(launch: str) -> Rules:
+    return on_vm(launch, method="VM.start_on", phase="placed", action="delay", seconds=1.0, times=1)
+
+
+def is_cut(phase: str) -> Callable[[str], Rules]:
+    """The toolstack restarts in the middle of the clone, just before this phase of it."""
+
+    def rules(launch: str) -> Rules:
+        return on_vm(launch, method="VM.clone", phase=phase, action="restart", times=1)[:1]
+
+    return rules
+
+
+def in_step(step: str, what: str = "") -> Callable[[Record], bool]:
+    """Whether a launch is parked in a step, waiting for what."""
+
+    def there(record: Record) -> bool:
+        parked = record.parked or {}
+        return record.step == step and what in str(parked.get("what", "" if what else " "))
+
+    return there
+
+
+TWO_NICS: Final = [
+    {"network": "guest"},
+    {"network": "Host internal management network", "mtu": 1400},
+]
+RICH: Final[dict[str, Any]] = {
+    "memory": "128MiB",
+    "vcpus": 3,
+    "cpu_speed": 500,
+    "limit_cpu_use": True,
+    "after_crash": "restart",
+    "host": "host-2",
+    "disks": [
+        {"new": "1GiB", "sr": "sr-1"},
+        {"vdi": "EXISTING", "mode": "RO"},
+        {"iso": "tools.iso"},
+        {"cd": "empty", "device": 7},
+    ],
+    "nics": TWO_NICS,
+}
+SMALL: Final[dict[str, Any]] = {"disks": [{"new": "1GiB"}], "nics": [{"network": "guest"}]}
+
+FAILED: Final = frozenset({"failed"})
+CANCELLED: Final = frozenset({"cancelled", "succeeded"})
+
+LIVES: Final[tuple[Life, ...]] = (
+    Life("rich", {**RICH, "wait_for": "address", "wait_seconds": 120}),
+    Life("fails at its start", RICH, FAILED, fails_to_start),
+    Life(
+        "is kept",
+        {**SMALL, "on_failure": "keep"},
+        FAILED,
+        fails_to_start,
+        leaves=True,
+    ),
+    Life("goes elsewhere", SMALL, befalls=finds_no_memory),
+    Life("finds the pool busy", SMALL, befalls=finds_the_pool_busy),
+    Life(
+        "is cancelled while it clones",
+        SMALL,
+        CANCELLED,
+        clones_slowly,
+        cancel_when=in_step("clone", "the clone"),
+    ),
+    Life(
+        "is cancelled while it starts",
+        SMALL,
+        CANCELLED,
+        starts_slowly,
+        cancel_when=in_step("start", "the VM to start"),
+    ),
+    *(
+        Life(f"is cut before the {phase} of its clone", SMALL, befalls=is_cut(phase))
+        for phase in ("disk", "row", "vbd", "vif", "result")
+    ),
+    Life("asks for what there is not", {"nics": [{"network": "nowhere"}]}, FAILED),
+    Life("asks for a pool that there is not", {"pool": "attic"}, FAILED),
+    Life("boots paravirtualised", {"template": "centos-6-pv", "pv_args": "quiet"}),
+    # Those whose worker has died already, at a call that may have happened: what is looked for.
+    Life("lost its clone", SMALL, dooms=("after Async.VM.clone clone #1",)),
+    Life("lost its clone's answer", SMALL, dooms=("before outcome clone open with task #1",)),
+    Life("lost its disk", SMALL, dooms=("after Async.VDI.create vdi:0 #1",)),
+    Life("lost a drive", SMALL, dooms=("after VBD.create vbd:0 #1",)),
+    Life("lost an interface", SMALL, dooms=("after VIF.create vif:0 #1",)),
+    Life("lost its start", SMALL, dooms=("after Async.VM.start_on start #1",)),
+    Life("lost its name", SMALL, dooms=("after VM.set_name_label name #1",)),
+    Life(
+        "lost its clone, and fails",
+        SMALL,
+        FAILED,
+        fails_to_start,
+        dooms=("after Async.VM.clone clone #1",),
+    ),
+    Life(
+        "lost its undo",
+        SMALL,
+        FAILED,
+        fails_to_start,
+        dooms=("after Async.VDI.destroy undo:disk:* #1",),
+    ),
+)
+"""The lives that are led to success, failure and cancel; each is run once to list its points."""
+
+BY_NAME: Final = {life.name: life for life in LIVES}
