@@ -50,7 +50,7 @@ READY_SECONDS = 20.0
 UNKNOWN_TRIES = 10
 """How often in a row a step looks for the outcome of a call before it gives up."""
 
-UNSTEADY_TRIES = 6
+UNSTEADY_TRIES = 4
 """How often in a row a step tries again what a storage has failed to do."""
 
 TRIES: Final[Mapping[type[PoolError], int]] = {

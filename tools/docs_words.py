@@ -40,7 +40,7 @@ CLASSES: Final = {
         "Unsteady: the same call a few times more",
         (
             "The storage failed as it may for a moment, or as it does when it is broken. As for a "
-            "busy pool, but after six times in a row the launch is undone."
+            "busy pool, but after four times in a row the launch is undone."
         ),
     ),
     "Place": (

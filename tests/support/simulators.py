@@ -47,6 +47,14 @@ class SimulatorProcess:
         return self._known_address("listening")
 
     @property
+    def addresses(self) -> list[str]:
+        """The addresses of all members, where each listens at one of its own."""
+        members: list[str] = re.findall(
+            r"^host-\d+ on (http://\S+)$", self.child.log(), re.MULTILINE
+        )
+        return members or [self.url]
+
+    @property
     def control_url(self) -> str:
         return self._known_address("control")
 

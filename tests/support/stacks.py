@@ -1,18 +1,21 @@
 """A whole stack for one test: a simulated pool, workers, and a client beside them."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.support.simulators import SimulatorProcess, StartSimulator
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker, WorkerProcess
 from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus
-from xenlaunch.ledger import Ledger
+from xenlaunch.ledger import Ledger, launch_id
 from xenlaunch.store import Store
 
 LASTING = ("VM", "VBD", "VDI", "VIF", "network", "VM_guest_metrics", "VM_metrics")
 """The classes of which a launch makes objects, and an undo must leave none."""
+
+SMALL: dict[str, Any] = {"memory": "256MiB", "vcpus": 1}
+"""What hundreds of VMs may have at once in a pool of four hosts."""
 
 CLOCKS = frozenset({"last_updated", "snapshot_time", "physical_utilisation", "VDIs", "VIFs"})
 
@@ -42,6 +45,14 @@ class Stack:
             for number in range(1, count + 1)
         ]
         return [self.client.submit(one, token=uuid.uuid4().hex).id for one in requests]
+
+    def submit_with(self, rules: Callable[[str], list[dict[str, Any]]], **fields: Any) -> str:
+        """Submit one launch for which these things go wrong, by rules that are told its id."""
+        token = uuid.uuid4().hex
+        launch = launch_id("tests", token)
+        self.pool.faults(rules(launch))
+        request = {"name": f"web-{launch}", "template": "debian-12", **SMALL, **fields}
+        return self.client.submit(LaunchRequest.parse(request), token=token).id
 
     def statuses(self, launches: Sequence[str]) -> list[LaunchStatus]:
         return self.ledger.statuses(launches)

@@ -1,6 +1,7 @@
 """Celery workers as processes of their own, which can be killed as real ones are."""
 
 import itertools
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,7 +78,7 @@ def write_pools(
         (folder / f"{name}.password").write_text(simulator.password)
         lines += [
             f"[pools.{name}]",
-            f'addresses = ["{simulator.url}"]',
+            f"addresses = {json.dumps(simulator.addresses)}",
             f'username = "{simulator.username}"',
             f'password_file = "{name}.password"',
             "allow_http = true",

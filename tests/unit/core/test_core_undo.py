@@ -61,6 +61,7 @@ def world() -> World:
 def vm_row(mark: str | None, **fields: Any) -> dict[str, Any]:
     other_config = {} if mark is None else {names.OTHER_CONFIG_MARK: mark}
     row = {"uuid": "u-vm", "name_label": "web", "power_state": "Running", "is_a_snapshot": False}
+    row["blocked_operations"] = {}
     return {**row, "other_config": other_config, **fields}
 
 
