@@ -29,11 +29,15 @@ class Recovery:
     actions: Actions
 
     def sweep(self, limit: int = 500) -> int:
-        """Look at everything that is due; how many launches that was."""
-        due = [launch for launch in self.ledger.due(limit) if self.ledger.postpone(launch)]
-        for record in self.ledger.records(due):
-            self.attend(record)
-        return len(due)
+        """Look at everything that is due, but what waits in a queue; how many that was."""
+        looked = 0
+        for launch in self.ledger.due(limit):
+            # One by one: what is sent for one makes the queue longer for the next.
+            if self.ledger.postpone(launch):
+                looked += 1
+                for record in self.ledger.records([launch]):
+                    self.attend(record)
+        return looked
 
     def look(self, launch: str) -> None:
         """Look at one launch now, due or not: somebody says that it has news."""

@@ -19,6 +19,7 @@ WHILE_LIVE: Final = {
     "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",
     "xenlaunch:inflight:*": "a pool's slots and reservations; each is freed with its end",
     "xenlaunch:cloning:*": "who clones on a pool; each is freed when it has cloned",
+    "xenlaunch:ready:*": "who waits for a message to be taken; each leaves it when it is claimed",
     "xenlaunch:parked:*": "what is waited for on a pool; each goes with the waking",
     "xenlaunch:hunting:*": "who looks for disks without a mark; each leaves it with its end",
     "xenlaunch:macs:*": "the MACs that are claimed on a pool; each is freed with its end",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from xenlaunch import states
+from xenlaunch import names, states
 from xenlaunch.errors import BadSettings, TokenReused, UnknownLaunch
 from xenlaunch.model import LaunchRequest, LaunchStatus
 from xenlaunch.record import Record, status_of
@@ -257,8 +257,8 @@ class Ledger:
 
     def postpone(self, launch: str) -> bool:
         """Whether it is the caller who looks at a due launch; the next look comes later."""
-        times = self.times
-        return bool(self.store.run("postpone", launch, times.resend, times.resend_most))
+        waits = (self.times.resend, self.times.resend_most)
+        return bool(self.store.run("postpone", launch, *waits, names.pool_queue("")))
 
     def waiting(self, pool: str, limit: int = 200) -> list[str]:
         """The head of a pool's line: by priority, then by arrival."""

@@ -121,7 +121,8 @@ class Stack:
 
     def assert_nothing_held(self) -> None:
         """No slot, reservation, place in a line, wait or claim outlives its launch."""
-        for kind in ("inflight", "cloning", "parked", "waiting", "macs", "hunting"):
+        kinds = ("inflight", "cloning", "ready", "parked", "waiting", "macs", "hunting")
+        for kind in kinds:
             key = self.ledger.store.key(kind, "lab")
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
         assert self.ledger.due(1000) == []

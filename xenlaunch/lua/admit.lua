@@ -14,6 +14,6 @@ move('running', t)
 redis.call('HSET', slots, id, ARGV[4])
 set('host', ARGV[3])
 redis.call('HSETNX', key, 'begun', t)
-look_at(t + ARGV[7])
+wish(t + ARGV[7])
 tell('state')
 return r[3]

@@ -8,5 +8,5 @@ release()
 set('step', ARGV[4], 'learnt', ARGV[5], 'last_fence', ARGV[3])
 redis.call('HDEL', key, 'retries')
 if ARGV[4] == 'vbds' then cloned() end
-look_at(t + ARGV[6])
+wish(t + ARGV[6])
 return 'ok'

@@ -15,6 +15,7 @@ if r[4] ~= ARGV[4] then
   end
   redis.call('HSETNX', key, 'step_since', t)
   redis.call('HDEL', key, 'resent')
+  ready('SREM')
   set('lease', ARGV[4], 'worker', ARGV[5], 'lease_until', t + ARGV[6])
   look_at(t + ARGV[6])
   tell('step')

@@ -5,5 +5,5 @@ expire_with_launch(':notes')
 local r = get('parked', 'step')
 if not r[1] or cjson.decode(r[1]).ref ~= ARGV[3] then return '' end
 unpark()
-look_at(now() + ARGV[5])
+wish(now() + ARGV[5])
 return r[2]

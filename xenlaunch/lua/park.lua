@@ -10,6 +10,7 @@ set('parked', cjson.encode({ what = ARGV[4], ref = ARGV[5], since = t, deadline 
 if again then redis.call('HINCRBY', key, 'retries', 1) end
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'parked:' .. r[5], ARGV[5], id) end
 release()
+ready('SREM')
 look_at(t + ARGV[6])
 tell(again and 'retry' or 'parked', ARGV[4])
 return 'ok'

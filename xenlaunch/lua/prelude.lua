@@ -15,6 +15,18 @@ local function get(...) return redis.call('HMGET', key, ...) end
 local function set(...) redis.call('HSET', key, ...) end
 local function look_at(ms) redis.call('ZADD', P .. 'due', ms, id) end
 
+-- Who is ready waits for a message to be taken: so many messages are enough.
+local function ready(change)
+  local pool = redis.call('HGET', key, 'pool')
+  return pool and redis.call(change, P .. 'ready:' .. pool, id)
+end
+
+-- A step is to be begun: at once by whoever sends the message, at the latest at this moment.
+local function wish(ms)
+  ready('SADD')
+  look_at(ms)
+end
+
 -- What is written after a launch's end was told goes when its record goes.
 local function expire_with_launch(part)
   local ttl = redis.call('PTTL', key)
@@ -104,6 +116,7 @@ local function finish_launch(state, t)
   count_step(t)
   unpark()
   release()
+  ready('SREM')
   move(state, t)
   free_macs()
   local pool = redis.call('HGET', key, 'pool')
@@ -124,6 +137,6 @@ local function begin_undo(outcome, failure, t)
   move('undoing', t)
   redis.call('HDEL', key, 'retries')
   set('failed_at', failed_at, 'step', 'undo', 'outcome', outcome, 'error', failure)
-  look_at(t)
+  wish(t)
   tell('state')
 end

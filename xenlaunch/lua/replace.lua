@@ -7,6 +7,7 @@ if redis.call('HEXISTS', key, 'cancel') == 1 then return 'cancel' end
 local t = now()
 count_step(t)
 release()
+ready('SREM')
 move('waiting', t)
 local avoid = cjson.decode(r[2] or '{}')
 avoid[ARGV[5]] = ARGV[6]

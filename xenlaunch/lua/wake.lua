@@ -3,5 +3,5 @@ local r = get('parked', 'step')
 if not r[1] then return '' end
 if ARGV[3] ~= '' and cjson.decode(r[1]).ref ~= ARGV[3] then return '' end
 unpark()
-look_at(now() + ARGV[4])
+wish(now() + ARGV[4])
 return r[2]

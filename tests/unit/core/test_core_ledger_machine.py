@@ -178,6 +178,15 @@ class Launches(RuleBasedStateMachine):
                 self.lives.redis.hset(key, "lease_until", 0)
 
     @rule(pick=picks)
+    def postpone(self, pick: int) -> None:
+        """What is due is looked at, whoever held it."""
+        self.run_out(pick)
+        if self.launches:
+            launch = self.launch(pick)
+            self.lives.redis.zadd(self.lives.key("due"), {launch: 1}, xx=True)
+            self.lives.ledger.postpone(launch)
+
+    @rule(pick=picks)
     def make(self, pick: int) -> None:
         def make(lease: Lease) -> None:
             lease.intend("clone", call())
@@ -247,6 +256,15 @@ class Launches(RuleBasedStateMachine):
         assert due == set(records) - where(records, in_line)
 
     @invariant()
+    def who_waits_for_a_message_is_ready(self) -> None:
+        records = {one.id: one for one in self.lives.ledger.records(self.launches)}
+        ready = set(self.lives.redis.smembers(self.lives.key("ready", POOL)))
+
+        assert ready >= where(records, is_ready)
+        # Also one whose lease has run out, to whom a message was sent again.
+        assert ready <= where(records, lambda record: is_live(record) and not record.parked)
+
+    @invariant()
     def each_launch_is_listed_under_its_state(self) -> None:
         for record in self.lives.ledger.records(self.launches):
             key = self.lives.key("state", states.public(record.state))
@@ -279,6 +297,10 @@ def in_line(record: Record) -> bool:
 
 def is_live(record: Record) -> bool:
     return record.state in LIVE - {states.WAITING}
+
+
+def is_ready(record: Record) -> bool:
+    return is_live(record) and not record.parked and not record.lease
 
 
 def has_slot(record: Record) -> bool:

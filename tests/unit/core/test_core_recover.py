@@ -202,3 +202,40 @@ def test_what_is_not_due_is_not_postponed(lives: Lives) -> None:
 
     assert lives.ledger.postpone(launch) is False
     assert lives.ledger.postpone("l-none") is False
+
+
+def test_a_backlog_does_not_multiply_itself(lives: Lives) -> None:
+    """Five hundred wait for a worker that is slow, for many times as long as a message may take."""
+    lives = lives.but(resend=1, resend_most=1)
+    queue = lives.key(names.pool_queue(POOL))
+    launches = [lives.running() for _ in range(500)]
+    recovery = Recovery(lives.ledger, Sending(lives))
+    for _ in range(4):
+        recovery.sweep(len(launches))
+    longest = lives.redis.llen(queue)
+    lives.redis.ltrim(queue, 20, -1)
+    recovery.sweep(len(launches))
+    again = lives.redis.llen(queue)
+    lives.redis.delete(queue)
+
+    assert longest == again == len(launches)
+
+
+def test_who_was_claimed_is_not_waited_for(lives: Lives) -> None:
+    """A message that a worker has taken is none that others could take."""
+    lives = lives.but(resend=1, resend_most=1, lease=1)
+    recovery = Recovery(lives.ledger, actions := Sending(lives))
+    claimed, waits = lives.leased().launch.id, lives.running()
+    actions.begin(waits, names.CONNECT)
+    wait_until(recovery.sweep, 5, "the lease has run out")
+
+    assert lives.redis.lrange(lives.key(names.pool_queue(POOL)), 0, -1) == [claimed, waits]
+    lives.redis.delete(lives.key(names.pool_queue(POOL)))
+
+
+class Sending(Recorded):
+    """Its messages lie in the pool's queue, where nobody takes them."""
+
+    def begin(self, launch: str, step: str) -> None:
+        super().begin(launch, step)
+        self.lives.redis.lpush(self.lives.key(names.pool_queue(POOL)), launch)
