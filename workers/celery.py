@@ -14,6 +14,7 @@ from tasks import step
 from workers import control, guards, logs
 from workers.config import celery_config
 from workers.duties import Dispatching, Duties, Recovering
+from workers.leaving import Leaving
 from workers.roles import Role, Roles
 from workers.runtime import Runtime
 from workers.watcher import AddressWatcher, TaskWatcher
@@ -99,4 +100,5 @@ def leave(**_: Any) -> None:
 
 
 guards.install()
+Leaving(runtime).install()
 logs.install()

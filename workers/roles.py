@@ -60,6 +60,8 @@ class Roles:
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
+        # Else it might take a role again that was just given up.
+        self._threads[0].join(LEASE_MS / 1000)
         for role in self._roles:
             if self._held[role.name]:
                 try:

@@ -1,5 +1,6 @@
-"""The settings: two variables of the environment, and the pools file that one of them names."""
+"""The settings: variables of the environment, and the pools file that one of them names."""
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from xenlaunch.errors import BadSettings
 
 REDIS_URL: Final = "XENLAUNCH_REDIS_URL"
 POOLS: Final = "XENLAUNCH_POOLS"
+STOP_SECONDS: Final = "XENLAUNCH_STOP_SECONDS"
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 
@@ -79,6 +81,8 @@ class Settings:
     redis_url: str
     deployment: str
     pools: Mapping[str, PoolSettings]
+    stop_seconds: float = 15.0
+    """How long a worker that is asked to end waits for the steps that it is at."""
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -87,7 +91,18 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     path = Path(_required(environment, POOLS, "the path of the pools file, pools.toml"))
     pools = read_pools(path)
     url = _required(environment, REDIS_URL, "the Redis to use, such as redis://127.0.0.1:6379/0")
-    return Settings(url, pools.deployment, pools.pools)
+    return Settings(url, pools.deployment, pools.pools, _stop_seconds(environment))
+
+
+def _stop_seconds(environment: Mapping[str, str]) -> float:
+    written = environment.get(STOP_SECONDS) or "15"
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise BadSettings(f"{STOP_SECONDS} is a number of seconds such as 15, not {written!r}.")
+    return seconds
 
 
 def redis_url(environment: Mapping[str, str] | None = None) -> str | None:

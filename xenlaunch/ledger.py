@@ -246,6 +246,11 @@ class Ledger:
         flat = [part for pair in fences.items() for part in pair]
         return list(self.store.run("renew", str(self.times.lease), *flat)) if flat else []
 
+    def let_go(self, fences: dict[str, str]) -> int:
+        """Give up these leases (launch to fence): others may go on at once."""
+        flat = [part for pair in fences.items() for part in pair]
+        return int(self.store.run("let_go", "", *flat)) if flat else 0
+
     # Deciding
 
     def due(self, limit: int = 500) -> list[str]:

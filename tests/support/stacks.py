@@ -31,11 +31,17 @@ class Stack:
         self.client = LaunchClient(url)
         self.ledger = Ledger(Store(url))
 
-    def start_worker(self, *options: str, concurrency: int = 8) -> WorkerProcess:
-        process = self._worker({"lab": self.pool}, *options, concurrency=concurrency)
+    def start_worker(
+        self, *options: str, concurrency: int = 8, env: Mapping[str, str] | None = None
+    ) -> WorkerProcess:
+        process = self._worker({"lab": self.pool}, *options, concurrency=concurrency, env=env)
         self.workers.append(process)
         wait_until(self.ledger.deployment, 10, "the worker has registered its deployment")
         return process
+
+    def keys(self, pattern: str) -> list[str]:
+        """The names of our keys that match."""
+        return list(self.ledger.store.redis.scan_iter(self.ledger.store.key(pattern)))
 
     def submit(self, count: int = 1, **fields: Any) -> list[str]:
         """Submit launches of debian-12, named web-1, web-2 …; their ids."""

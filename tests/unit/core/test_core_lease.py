@@ -276,3 +276,15 @@ def test_a_failure_of_a_launch_that_is_to_be_cancelled_is_a_cancel(lives: Lives)
     assert status.state == states.CANCELLED
     assert status.error is not None
     assert status.error.code == "CANCELLED"
+
+
+def test_a_lease_that_is_given_back_is_there_for_others_at_once(lives: Lives) -> None:
+    lease, others = lives.leased(), lives.leased()
+    given = lives.ledger.let_go({lease.launch.id: lease.fence, others.launch.id: "another"})
+
+    assert given == 1
+    assert lives.ledger.due() == [lease.launch.id]
+    assert isinstance(lives.claim(lease.launch.id), Lease)
+    with pytest.raises(LeaseLost):
+        lease.intend("clone", call())
+    others.intend("clone", call())

@@ -187,6 +187,13 @@ class Launches(RuleBasedStateMachine):
             self.lives.ledger.postpone(launch)
 
     @rule(pick=picks)
+    def let_go(self, pick: int) -> None:
+        """A worker ends, and gives back what it holds."""
+        if self.leases:
+            lease = self.leases[pick % len(self.leases)]
+            self.lives.ledger.let_go({lease.launch.id: lease.fence})
+
+    @rule(pick=picks)
     def make(self, pick: int) -> None:
         def make(lease: Lease) -> None:
             lease.intend("clone", call())

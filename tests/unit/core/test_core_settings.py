@@ -233,3 +233,16 @@ def test_the_environment_of_the_process_is_the_default(
     assert load() == load(environment(pools_file))
     assert redis_url() == URL
     assert redis_url({}) is None
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("", 15.0), ("0", 0.0), ("2.5", 2.5)])
+def test_how_long_a_worker_takes_to_end(pools_file: Path, written: str, seconds: float) -> None:
+    settings = load({**environment(pools_file), "XENLAUNCH_STOP_SECONDS": written})
+
+    assert settings.stop_seconds == seconds
+
+
+@pytest.mark.parametrize("written", ["soon", "-1", "inf", "nan"])
+def test_a_time_to_end_that_is_none_is_refused(pools_file: Path, written: str) -> None:
+    with pytest.raises(BadSettings, match="XENLAUNCH_STOP_SECONDS is a number of seconds"):
+        load({**environment(pools_file), "XENLAUNCH_STOP_SECONDS": written})
