@@ -10,6 +10,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Protocol
 
@@ -17,7 +18,7 @@ from celery import Celery, Task
 from celery.exceptions import Ignore
 
 from tasks.chain import BODIES, following
-from tasks.messages import begin, tell
+from tasks.messages import UNSENT, begin, tell
 from tasks.undo import undo
 from xenlaunch import names
 from xenlaunch.errors import (
@@ -182,8 +183,9 @@ class Door:
         delay = min(FIRST_DELAY * 2 ** min(retries, 20), LONGEST_DELAY) * (0.5 + self.jitter())
         if lease.park(wait.message, "", delay, retry=True):
             task_id = names.task_id(lease.launch.id, self.step)
-            self.task.backend.store_result(task_id, wait, "RETRY")
-            self.task.send_event("task-retried", exception=wait.message)
+            with suppress(*UNSENT):
+                self.task.backend.store_result(task_id, wait, "RETRY")
+                self.task.send_event("task-retried", exception=wait.message)
 
     def another_host(self, lease: Lease, elsewhere: Place) -> None:
         host = lease.launch.host
@@ -206,9 +208,10 @@ class Door:
         raise Ignore
 
     def show_waiting(self, what: str) -> None:
-        """Let Flower and the result backend see what the ledger knows."""
-        self.task.update_state(state="WAITING", meta={"what": what})
-        self.task.send_event("task-waiting", what=what)
+        """Let Flower and the result backend see what the ledger knows, if they can."""
+        with suppress(*UNSENT):
+            self.task.update_state(state="WAITING", meta={"what": what})
+            self.task.send_event("task-waiting", what=what)
 
 
 def back_to(step: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 from tasks import step
-from workers import control, guards, logs
+from workers import control, guards, logs, results
 from workers.config import celery_config
 from workers.duties import Dispatching, Duties, Recovering
 from workers.leaving import Leaving
@@ -27,6 +27,7 @@ app = Celery("xenlaunch", set_as_current=False)
 runtime = Runtime()
 duties = Duties(app, runtime)
 
+results.install(app)
 step.register(app, runtime)
 control.register(app, duties)
 
