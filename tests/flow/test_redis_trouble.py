@@ -21,6 +21,9 @@ from workers.embedded import EmbeddedServer
 from xenlaunch import LaunchClient, LaunchRequest
 from xenlaunch.errors import SubmitUnknown
 
+# The hardest of them takes half a minute; a machine that is busy with other things takes longer.
+pytestmark = pytest.mark.timeout(400)
+
 SMALL = {"memory": "256MiB", "vcpus": 1}
 SHOP = LaunchRequest.parse({"name": "shop", "template": "debian-12", **SMALL})
 QUEUES = ("xenlaunch.control", "xenlaunch.pool.lab")
@@ -65,7 +68,6 @@ def standing_still(server: EmbeddedServer, seconds: float) -> Iterator[None]:
         os.kill(server.pid, signal.SIGCONT)
 
 
-@pytest.mark.timeout(400)
 def test_redis_is_killed_and_restarted_in_the_middle_of_200(
     stack: Stack, own_redis: EmbeddedServer
 ) -> None:
@@ -84,7 +86,7 @@ def test_redis_stands_still_for_half_a_minute(stack: Stack, own_redis: EmbeddedS
     with standing_still(own_redis, 30):
         """Leases run out unrenewed, and calls to the pool end unheard."""
 
-    assert_all_up(stack, launches)
+    assert_all_up(stack, launches, 200)
     assert all(worker.running for worker in stack.workers)
 
 
@@ -101,7 +103,7 @@ def test_redis_cannot_be_reached_for_twenty_seconds(
 
     shop = stack.client.submit(SHOP, token="order-1")
 
-    assert_all_up(stack, [*launches, shop.id])
+    assert_all_up(stack, [*launches, shop.id], 200)
     assert all(worker.running for worker in stack.workers)
 
 
@@ -116,7 +118,7 @@ def test_redis_is_full_for_a_while(stack: Stack) -> None:
     stack.ledger.store.redis.config_set("maxmemory", 0)
     shop = stack.client.submit(SHOP, token="order-1")
 
-    assert_all_up(stack, [*launches, shop.id])
+    assert_all_up(stack, [*launches, shop.id], 200)
     assert all(worker.running for worker in stack.workers)
 
 
@@ -158,7 +160,7 @@ def test_messages_are_lost_or_doubled_again_and_again(
         wait_until(lambda: under_way(stack), 30, "messages are under way")
         mischief(stack)
 
-    assert_all_up(stack, launches)
+    assert_all_up(stack, launches, 200)
     calls = Counter(call["method"] for call in stack.changing_calls())
     assert calls["Async.VM.clone"] == len(launches)
     assert calls["Async.VM.start_on"] == len(launches)
@@ -186,6 +188,6 @@ def test_six_clients_submit_one_token_at_the_same_moment(make_stack: MakeStack) 
 
     assert answers == [launches] * 6
     assert len(set(launches)) == 10
-    assert_all_up(stack, launches)
+    assert_all_up(stack, launches, 200)
     calls = Counter(call["method"] for call in stack.changing_calls())
     assert calls["Async.VM.clone"] == 10

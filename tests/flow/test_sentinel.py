@@ -14,7 +14,7 @@ from tests.support.simulators import StartSimulator
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.full("redis-server")
+pytestmark = [pytest.mark.full("redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ def stack(servers: RedisSet, simulator: StartSimulator, tmp_path: Path) -> Itera
 
 def test_the_master_is_killed_in_the_middle_of_a_batch(stack: Stack, servers: RedisSet) -> None:
     workers = [stack.start_worker(), stack.start_worker()]
-    launches = stack.submit(40)
+    launches = stack.submit(30)
     wait_until(lambda: half_way(stack, launches), 30, "some launches are half way")
     fallen = servers.master
     servers.fail_over()
     fallen.start()
 
-    assert_all_up(stack, launches)
+    assert_all_up(stack, launches, 200)
     assert all(worker.running for worker in workers)
     assert_all_up(stack, launches + stack.submit(2, name="after"))
     told: Mapping[str, str] = AsyncResult(f"{launches[0]}.poll", app=stack.client.celery_app).get(

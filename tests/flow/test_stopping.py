@@ -4,11 +4,15 @@ import os
 import signal
 import time
 
+import pytest
+
 from tests.flow.conftest import MakeStack
 from tests.flow.test_crashes import assert_all_up
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import WorkerProcess
+
+pytestmark = pytest.mark.timeout(400)
 
 GRACE = 15.0
 """What a worker takes at most, but for the time to end at all."""
