@@ -18,6 +18,8 @@ class Sight(Protocol):
 
     def inventory(self, pool: str) -> Inventory: ...
 
+    def permit(self, pool: str) -> None: ...
+
 
 def overview(pool: str, sight: Sight) -> dict[str, Any]:
     """One pool: who is master, what it has and has free (bytes), and how many launches it holds."""
@@ -36,9 +38,11 @@ def overview(pool: str, sight: Sight) -> dict[str, Any]:
         "error": None,
     }
     try:
-        return figures | _seen(pool, sight)
+        figures |= _seen(pool, sight)
+        sight.permit(pool)
     except PoolError as error:
         return figures | {"error": error.message}
+    return figures
 
 
 def _seen(pool: str, sight: Sight) -> dict[str, Any]:

@@ -130,7 +130,9 @@ class Door:
     def attempt(self, lease: Lease) -> Any:
         """Run the step once, and turn what the pool says into what happens next."""
         try:
-            pool = Pool(self.runtime.reach(lease.launch.pool), lease, self.clock)
+            reach = self.runtime.reach(lease.launch.pool)
+            reach.permit()
+            pool = Pool(reach, lease, self.clock)
             return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
         except Place as elsewhere:
             self.another_host(lease, elsewhere)

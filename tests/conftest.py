@@ -88,10 +88,11 @@ def starter(url: str, tmp_path: Path, stack: ExitStack) -> StartWorker:
         *options: str,
         concurrency: int = 8,
         env: Mapping[str, str] | None = None,
+        top: Mapping[str, str | float] | None = None,
     ) -> WorkerProcess:
         settings = {
             "XENLAUNCH_REDIS_URL": url,
-            "XENLAUNCH_POOLS": str(write_pools(tmp_path, pools)),
+            "XENLAUNCH_POOLS": str(write_pools(tmp_path, pools, top)),
         }
         log_path = tmp_path / f"worker-{len(list(tmp_path.glob('worker-*')))}.log"
         process = WorkerProcess(

@@ -86,6 +86,10 @@ OWN_CODES: Final = {
     "HOST_DOWN": ("Busy", "The VM was started, and then its host went down; refused after 600 s."),
     "FIRMWARE_NOT_UEFI": ("Refused", "`secure_boot` or `vtpm` without uefi."),
     "HVM_FIELD_ON_PV": ("Refused", "A field of HVM is given for a template that boots as PV."),
+    "GENERATION_DIFFERS": (
+        "Busy",
+        "The pool bears another generation or epoch than its Redis: it stands still.",
+    ),
     "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
     "HOST_WENT_DOWN": ("Place", "The VM's host was down, and is back: the VM does not run."),
     "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),
@@ -218,6 +222,7 @@ FIGURES: Final = {
     "xenlaunch.ledger:Times.resend": "A step that nobody has claimed is sent again after",
     "xenlaunch.ledger:Times.resend_most": "… doubling each time, up to",
     "xenlaunch.ledger:Times.keep": "A launch that has ended is kept for",
+    "scheduler.generation:EPOCH_EVERY": "An older copy of Redis is noticed if it is older than",
     "workers.duties:DISPATCH_EVERY": "A pool's line is looked at at least every",
     "workers.watcher:RESYNC_SECONDS": "All that is parked is compared with the pool every",
     "tasks.step:PATIENCE": "A step puts up with a busy or unreachable pool for",

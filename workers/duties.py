@@ -52,11 +52,16 @@ class Duties:
         free: dict[str, int] = {}
         for pool in self.pools:
             try:
+                self.permit(pool)
                 hosts = self.inventory(pool).hosts(self.ledger.in_flight(pool))
             except PoolError:
                 continue
             free[pool] = sum(host.free for host in hosts.values() if host.usable)
         return free
+
+    def permit(self, pool: str) -> None:
+        """Raise `Busy` where a pool stands still."""
+        self.runtime.permit(pool)
 
     def inventory(self, pool: str) -> Inventory:
         reach = self.runtime.reach(pool)
@@ -85,14 +90,23 @@ class Dispatching:
     def turn(self, held: Callable[[], bool]) -> None:
         ledger = self.duties.ledger
         ledger.await_nudge(self.pool, DISPATCH_EVERY)
-        if held() and ledger.waiting(self.pool, 1):
+        if not held():
+            return
+        if ledger.waiting(self.pool, 1):
+            inventory = self.inventory()
+            # First the epoch, then the launches: a copy from before them is told from this Redis.
+            self.duties.runtime.generations.keep(self.pool)
             settings = self.duties.runtime.settings.pools[self.pool]
             caps = Caps(settings.in_flight, settings.cloning)
-            dispatch(ledger, self.pool, self.inventory(), self.duties.begin, caps)
+            dispatch(ledger, self.pool, inventory, self.duties.begin, caps)
+        else:
+            self.duties.permit(self.pool)
+            self.duties.runtime.generations.keep(self.pool)
 
     def inventory(self) -> Inventory:
-        """The pool; where it cannot be asked, whoever waits for it is told why."""
+        """The pool; where it cannot be used, whoever waits for it is told why."""
         try:
+            self.duties.permit(self.pool)
             return self.duties.inventory(self.pool)
         except PoolError as error:
             ledger = self.duties.ledger

@@ -1,7 +1,8 @@
 """How this process reaches its pools: one session each, and one cache kept fresh by events."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -36,7 +37,8 @@ class Pools:
     Raises `BadSettings` where a pool could never be reached as it is described.
     """
 
-    def __init__(self, settings: Mapping[str, PoolSettings]) -> None:
+    def __init__(self, settings: Mapping[str, PoolSettings], permit: Callable[[str], None]) -> None:
+        self._permit = permit
         self._sessions = {pool: _session(pool, found) for pool, found in settings.items()}
         self._reached: dict[str, Reach] = {}
         self._lock = threading.Lock()
@@ -53,7 +55,7 @@ class Pools:
             raise Refused("POOL_NOT_FOUND", [pool], f"The pools file names no pool {pool!r}.")
         records = Records(session)
         records.start()
-        return Reach(pool, session, records)
+        return Reach(pool, session, records, partial(self._permit, pool))
 
     def close(self) -> None:
         """Log out everywhere."""

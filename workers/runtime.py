@@ -7,10 +7,11 @@ import socket
 import threading
 from functools import cached_property
 
+from scheduler.generation import Generations
 from workers import durability
 from workers.pools import Pools
 from workers.settings import Settings, load
-from xenlaunch.errors import StoreUnreachable
+from xenlaunch.errors import BadSettings, StoreUnreachable
 from xenlaunch.lease import Lease
 from xenlaunch.ledger import Ledger
 from xenlaunch.store import Store
@@ -37,7 +38,11 @@ class Runtime:
 
     @cached_property
     def pools(self) -> Pools:
-        return Pools(self.settings.pools)
+        return Pools(self.settings.pools, self.permit)
+
+    @cached_property
+    def generations(self) -> Generations:
+        return Generations(self.ledger, self.deployment, self.reach)
 
     @cached_property
     def worker(self) -> str:
@@ -50,12 +55,17 @@ class Runtime:
     def reach(self, pool: str) -> Reach:
         return self.pools.reach(pool)
 
+    def permit(self, pool: str) -> None:
+        """Raise `Busy` where nothing may be changed: the pool bears another ledger's generation."""
+        self.generations.permit(pool)
+
     def register(self) -> None:
-        """Say in the ledger whose launches these are, once it can be reached."""
-        if not self._registered:
+        """Say in the ledger whose launches these are; again where it has forgotten that."""
+        if not (self._registered and self.generations.refresh()):
             durability.check_version(self.ledger.store.redis)
             pools = sorted(self.settings.pools)
             self.ledger.register(self.deployment, secrets.token_hex(8), pools)
+            self.generations.refresh()
             self._registered = True
             for doubt in durability.doubts(self.ledger.store.redis):
                 log.warning("%s", doubt)
@@ -79,7 +89,7 @@ class Runtime:
             self.register()
             for launch in self.ledger.renew(held):
                 log.info("The lease on %s is gone", launch)
-        except StoreUnreachable as lost:
+        except (StoreUnreachable, BadSettings) as lost:
             log.warning("Leases were not renewed: %s", lost)
 
     def give_back(self) -> int:

@@ -77,9 +77,12 @@ class Ledger:
         """
         key = self.store.key("deployment")
         with reachable():
-            self.store.redis.hsetnx(key, "name", name)
-            self.store.redis.hsetnx(key, "generation", generation)
-            owner = self.store.redis.hget(key, "name")
+            with self.store.redis.pipeline(transaction=True) as pipe:
+                pipe.hsetnx(key, "name", name)
+                pipe.hsetnx(key, "generation", generation)
+                pipe.hsetnx(key, "pools", json.dumps(list(pools)))
+                pipe.hget(key, "name")
+                *_, owner = pipe.execute()
             if owner != name:
                 raise BadSettings(
                     f"This Redis keeps the launches of deployment {owner!r}, and the pools file "
@@ -91,11 +94,27 @@ class Ledger:
         return found
 
     def deployment(self) -> Deployment | None:
-        with reachable():
-            record = self.store.redis.hgetall(self.store.key("deployment"))
-        if not record:
+        record = self.claims()
+        if not {"name", "generation", "pools"} <= set(record):
             return None
         return Deployment(record["name"], record["generation"], tuple(json.loads(record["pools"])))
+
+    def claims(self) -> dict[str, str]:
+        """What is known of this deployment and of the pools that bear its generation."""
+        with reachable():
+            return dict(self.store.redis.hgetall(self.store.key("deployment")))
+
+    def claimed(self, pool: str, generation: str) -> None:
+        """Note that a pool bears our generation: from now on one that does not has lost it."""
+        self.store.run("claimed", pool, generation)
+
+    def wish_epoch(self, pool: str, every_ms: int) -> str:
+        """The epoch that the pool is to bear next; '' where nothing has happened since the last."""
+        return str(self.store.run("wish_epoch", pool, every_ms))
+
+    def reach_epoch(self, pool: str, epoch: str) -> None:
+        """The pool bears the epoch that was wished."""
+        self.store.run("reach_epoch", pool, epoch)
 
     # Submitting
 

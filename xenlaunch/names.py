@@ -56,6 +56,16 @@ OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"
 """Set on what a failed launch left behind on its owner's word (``on_failure: keep``)."""
 
 
+def generation_key(deployment: str) -> str:
+    """The key in a pool's ``other_config`` under which it bears this deployment's generation."""
+    return f"xenlaunch-generation:{deployment}"
+
+
+def epoch_key(deployment: str) -> str:
+    """The key in a pool's ``other_config`` that tells an older copy of the ledger from this one."""
+    return f"xenlaunch-epoch:{deployment}"
+
+
 def pool_queue(pool: str) -> str:
     """The queue on which the steps of a pool's launches travel."""
     return f"xenlaunch.pool.{pool}"

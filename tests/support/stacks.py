@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.support.by_hand import ByHand
 from tests.support.simulators import SimulatorProcess, StartSimulator
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker, WorkerProcess
@@ -23,8 +24,11 @@ CLOCKS = frozenset({"last_updated", "snapshot_time", "physical_utilisation", "VD
 class Stack:
     """One pool named ``lab``, its workers, and what a test does with them."""
 
-    def __init__(self, url: str, pool: SimulatorProcess, worker: StartWorker) -> None:
+    def __init__(
+        self, url: str, pool: SimulatorProcess, worker: StartWorker, **top: str | float
+    ) -> None:
         self.url = url
+        self._top = top
         self.pool = pool
         self._worker = worker
         self.workers: list[WorkerProcess] = []
@@ -34,7 +38,8 @@ class Stack:
     def start_worker(
         self, *options: str, concurrency: int = 8, env: Mapping[str, str] | None = None
     ) -> WorkerProcess:
-        process = self._worker({"lab": self.pool}, *options, concurrency=concurrency, env=env)
+        pools, top = {"lab": self.pool}, self._top
+        process = self._worker(pools, *options, concurrency=concurrency, env=env, top=top)
         self.workers.append(process)
         wait_until(self.ledger.deployment, 10, "the worker has registered its deployment")
         return process
@@ -97,6 +102,14 @@ class Stack:
         wait_until(is_there, seconds, f"{launch} is in {step} {doing}")
 
     # The pool
+
+    def call(self, method: str, *params: Any) -> Any:
+        """What a user of the pool does by hand."""
+        by_hand = ByHand(self.pool)
+        try:
+            return by_hand.call(method, *params)
+        finally:
+            by_hand.close()
 
     def rows(self, cls: str) -> Mapping[str, Mapping[str, Any]]:
         found: Mapping[str, Mapping[str, Any]] = self.pool.state()[cls]

@@ -23,6 +23,7 @@ class StartWorker(Protocol):
         *options: str,
         concurrency: int = 8,
         env: Mapping[str, str] | None = None,
+        top: Mapping[str, str | float] | None = None,
     ) -> "WorkerProcess": ...
 
 
@@ -70,10 +71,13 @@ class WorkerProcess:
 
 
 def write_pools(
-    folder: Path, pools: Mapping[str, SimulatorProcess], deployment: str = "tests"
+    folder: Path,
+    pools: Mapping[str, SimulatorProcess],
+    top: Mapping[str, str | float] | None = None,
 ) -> Path:
     """Write a pools file, with its password files, and return its path."""
-    lines = [f'deployment = "{deployment}"']
+    said = {"deployment": "tests", **(top or {})}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in said.items()]
     for name, simulator in pools.items():
         (folder / f"{name}.password").write_text(simulator.password)
         lines += [
@@ -83,6 +87,6 @@ def write_pools(
             f'password_file = "{name}.password"',
             "allow_http = true",
         ]
-    path = folder / "pools.toml"
+    path = folder / (f"pools-{said['deployment']}.toml" if top else "pools.toml")
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -58,6 +58,8 @@ class Reach:
     name: str
     session: Session
     records: Records
+    permit: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Raises `Busy` while nothing may be changed on this pool."""
     _disks: dict[str, TemplateDisk] = field(default_factory=dict, repr=False)
     _loose: dict[TemplateDisk, tuple[float, frozenset[str]]] = field(
         default_factory=dict, repr=False
@@ -100,6 +102,7 @@ class Pool:
         self.loose = reach.loose
         self.loose_before = reach.loose_before
         self._session = reach.session
+        self._permit = reach.permit
         self._lease = lease
         self._clock = clock
 
@@ -253,6 +256,7 @@ class Pool:
         before = self._lease.calls.get(key)
         attempt = before.attempt + 1 if before else 1
         for _ in range(_TRIES):
+            self._permit()
             login = self._session.login
             # Each try asks the ledger anew: who lost its session may have lost its lease too.
             call = Call(method, attempt, login.uuid, self._clock(), makes)

@@ -17,9 +17,23 @@ from workers.settings import PoolSettings, Settings
 from xenlaunch import names
 from xenlaunch.errors import StoreUnreachable
 from xenlaunch.lease import Unclaimed
+from xenlaunch.ledger import Ledger
 from xenlaunch.xapi.refusals import refusal
 
 GIB = 1 << 30
+
+
+class Agreeing:
+    """Every pool is this ledger's; it says how often its epoch was looked at."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.kept: list[str] = []
+        self.permit = lambda _: None
+        self.keep = self.kept.append
+
+    def refresh(self) -> bool:
+        return bool(self._ledger.claims())
 
 
 @pytest.fixture
@@ -28,6 +42,7 @@ def runtime(lives: Lives) -> Runtime:
     pool = PoolSettings(addresses=("https://10.0.0.1",), password_env="NONE")
     made.__dict__["settings"] = Settings("redis://unused", "tests", {POOL: pool, "attic": pool})
     made.__dict__["ledger"] = lives.ledger
+    made.__dict__["generations"] = Agreeing(lives.ledger)
     return made
 
 
@@ -85,6 +100,18 @@ def test_a_worker_says_whose_launches_these_are(runtime: Runtime, lives: Lives) 
 
     assert found is not None
     assert (found.name, found.pools) == ("tests", ("attic", POOL))
+
+
+def test_a_redis_that_was_wiped_is_told_again_whose_launches_it_keeps(
+    runtime: Runtime, lives: Lives
+) -> None:
+    runtime.beat()
+    before = lives.ledger.claims()["generation"]
+    lives.redis.flushall()
+    runtime.beat()
+
+    assert lives.ledger.claims()["name"] == "tests"
+    assert lives.ledger.claims()["generation"] != before
 
 
 def test_no_two_workers_bear_one_name() -> None:
