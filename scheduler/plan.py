@@ -63,9 +63,11 @@ def calls(request: LaunchRequest, template: lookup.Row) -> list[str]:
     made += ["VM.set_affinity"] if request.host else []
     made += [change.method for change in changes(request, template, ANY_SPEED)]
     for disk in request.disks:
-        made += ["VDI.create"] if isinstance(disk, NewDisk) else []
+        made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]
     if request.nics is not None:
         made += ["VIF.destroy"] * len(template["VIFs"])
         made += ["VIF.create"] * len(request.nics)
-    return [*made, "VM.start_on", "VM.add_to_other_config", "VM.set_name_label"]
+    new = sum(isinstance(disk, NewDisk) for disk in request.disks)
+    finish = ["VDI.add_to_other_config"] * new
+    return [*made, "VM.start_on", *finish, "VM.add_to_other_config", "VM.set_name_label"]

@@ -1,6 +1,6 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
-from tasks import lookup
+from tasks import lookup, remains
 from tasks.hunt import loose_before
 from tasks.suits import check_machine
 from xenlaunch.errors import Refused
@@ -10,6 +10,7 @@ from xenlaunch.xapi.pool import NULL, Pool
 
 def connect(launch: Launch, pool: Pool) -> Launch:
     """Pin the template, disks and networks that the launch will use. Nothing is made."""
+    remains.clear(launch, pool)
     try:
         pinned = pin(launch, pool)
     except Refused:

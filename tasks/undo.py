@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE, hunt, named
 from tasks.vbds import came_with_clone, drives, find_disk
 from xenlaunch import names
@@ -36,6 +37,8 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     pool.quiesce({CLONE: lambda: hunt(launch, pool)})
     know_lost_disks(launch, pool)
     vms = dict(own_vms(launch, pool))
+    for vm, record in vms.items():
+        take_back(pool, vm, record)
     if launch.request.on_failure == "keep" and pool.outcome == "failed" and vms:
         return tuple(keep(launch, pool, vm, record) for vm, record in vms.items())
     failed: list[Failed] = []
@@ -48,6 +51,13 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     if passing and pool.retries < PATIENCE:
         raise passing[0]
     return (*named(pool), *(leftover(pool, cls, ref, error) for cls, ref, error in failed))
+
+
+def take_back(pool: Pool, vm: str, record: dict[str, Any]) -> None:
+    """A VM that was its owner's already, but for its name, is not any more."""
+    if names.OTHER_CONFIG_FINISHED in record["other_config"]:
+        key = names.OTHER_CONFIG_FINISHED
+        pool.do(f"{names.UNDO}:take-back:{vm}", "VM.remove_from_other_config", vm, key)
 
 
 def know_lost_disks(launch: Launch, pool: Pool) -> None:
@@ -78,7 +88,7 @@ def is_ours(pool: Pool, record: dict[str, Any]) -> bool:
     return mark in (None, pool.mark(record["uuid"])) and not record["is_a_snapshot"]
 
 
-def look(pool: Pool, cls: str, ref: str) -> dict[str, Any] | None:
+def look(pool: Asked, cls: str, ref: str) -> dict[str, Any] | None:
     """An object's record, or None where it is gone."""
     try:
         record: dict[str, Any] = pool.read(f"{cls}.get_record", ref)
@@ -89,7 +99,7 @@ def look(pool: Pool, cls: str, ref: str) -> dict[str, Any] | None:
     return record
 
 
-def attempt(cls: str, remove: Callable[[Pool, str], None], pool: Pool, ref: str) -> list[Failed]:
+def attempt(cls: str, remove: Callable[[Hands, str], None], pool: Hands, ref: str) -> list[Failed]:
     """Remove one object. What is gone already is no failure."""
     try:
         remove(pool, ref)
@@ -99,7 +109,7 @@ def attempt(cls: str, remove: Callable[[Pool, str], None], pool: Pool, ref: str)
     return []
 
 
-def remove_vm(pool: Pool, vm: str) -> list[Failed]:
+def remove_vm(pool: Hands, vm: str) -> list[Failed]:
     """Stop a VM, destroy the disks that came with it, and last its record; what could not be.
 
     The record stays while one of the disks does: they bear no mark, it is what tells of them.
@@ -115,14 +125,14 @@ def remove_vm(pool: Pool, vm: str) -> list[Failed]:
     return attempt("VM", remove_record, pool, vm)
 
 
-def unblock(pool: Pool, vm: str) -> None:
+def unblock(pool: Hands, vm: str) -> None:
     """A launch that fails at its very end has blocked operations already, as it was asked to."""
     record = look(pool, "VM", vm)
     if record is not None and record["blocked_operations"]:
         pool.do(f"{names.UNDO}:unblock:{vm}", "VM.set_blocked_operations", vm, {})
 
 
-def stop(pool: Pool, vm: str) -> None:
+def stop(pool: Hands, vm: str) -> None:
     """Stop a VM that is not halted: once more where it runs again after it was stopped."""
     keys = (f"{names.UNDO}:stop:{vm}:{number}" for number in itertools.count(1))
     key = next(key for key in keys if not pool.is_done(key))
@@ -140,30 +150,30 @@ def stop(pool: Pool, vm: str) -> None:
             raise
 
 
-def is_halted(pool: Pool, vm: str) -> bool:
+def is_halted(pool: Asked, vm: str) -> bool:
     record = look(pool, "VM", vm)
     return record is None or record["power_state"] == "Halted"
 
 
-def own_disks(pool: Pool, vm: str) -> list[str]:
+def own_disks(pool: Hands, vm: str) -> list[str]:
     """The disks that came with the clone, and not what somebody has put in their place since."""
     disks = [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row)]
     known = pool.made("VDI") if pool.failed_at in OWN_DISKS_KNOWN else disks
     return [vdi for vdi in disks if vdi in known and vdi not in pool.lent]
 
 
-def remove_record(pool: Pool, vm: str) -> None:
+def remove_record(pool: Hands, vm: str) -> None:
     pool.do(f"{names.UNDO}:vm:{vm}", "VM.destroy", vm)
 
 
-def remove_disk(pool: Pool, vdi: str) -> None:
+def remove_disk(pool: Hands, vdi: str) -> None:
     key = f"{names.UNDO}:disk:{vdi}"
     if not pool.is_open(key):
         check_ours_alone(pool, vdi)
     pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS)
 
 
-def check_ours_alone(pool: Pool, vdi: str) -> None:
+def check_ours_alone(pool: Hands, vdi: str) -> None:
     """A disk that somebody has attached to a VM of theirs is not taken away from it."""
     record = look(pool, "VDI", vdi) or {}
     for vbd in record.get("VBDs", ()):
@@ -178,14 +188,22 @@ def check_ours_alone(pool: Pool, vdi: str) -> None:
 
 def keep(launch: Launch, pool: Pool, vm: str, record: dict[str, Any]) -> Leftover:
     """Leave a failed VM for its owner to look at, and mark it so that nobody sweeps it."""
-    if names.OTHER_CONFIG_KEPT not in record["other_config"]:
-        key = names.OTHER_CONFIG_KEPT
-        pool.do(f"{names.UNDO}:keep:{vm}", "VM.add_to_other_config", vm, key, launch.id)
+    for vdi in pool.made("VDI"):
+        disk = look(pool, "VDI", vdi)
+        if disk is not None and names.OTHER_CONFIG_MARK in disk["other_config"]:
+            mark_kept(launch, pool, "VDI", vdi, disk)
+    mark_kept(launch, pool, "VM", vm, record)
     return Leftover(
         cls="VM",
         uuid=record["uuid"],
         advice="It was kept, as asked: remove it with its disks when you have looked at it.",
     )
+
+
+def mark_kept(launch: Launch, pool: Pool, cls: str, ref: str, record: dict[str, Any]) -> None:
+    key = names.OTHER_CONFIG_KEPT
+    if key not in record["other_config"]:
+        pool.do(f"{names.UNDO}:keep:{ref}", f"{cls}.add_to_other_config", ref, key, launch.id)
 
 
 def leftover(pool: Pool, cls: str, ref: str, error: PoolError) -> Leftover:

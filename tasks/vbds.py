@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tasks.hands import Asked
 from xenlaunch import names
 from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, NewDisk
 from xenlaunch.xapi.pool import NULL, Pool
@@ -27,7 +28,7 @@ def vbds(launch: Launch, pool: Pool) -> Launch:
     return launch
 
 
-def drives(pool: Pool, vm: str) -> dict[str, Any]:
+def drives(pool: Asked, vm: str) -> dict[str, Any]:
     """The VBDs of a VM, by ref."""
     rows: dict[str, Any] = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"')
     return rows
@@ -102,7 +103,7 @@ def make_disk(launch: Launch, pool: Pool, index: int, disk: NewDisk) -> str:
     sr = launch.sources[index]
     record = {
         "name_label": f"{launch.request.name} {disk.role} {index}",
-        "name_description": "Made by xenlaunch",
+        "name_description": names.MADE_BY_US,
         "SR": sr,
         "virtual_size": disk.new,
         "type": "user",
@@ -110,7 +111,7 @@ def make_disk(launch: Launch, pool: Pool, index: int, disk: NewDisk) -> str:
         "read_only": False,
         "other_config": {names.OTHER_CONFIG_MARK: mark},
     }
-    return pool.run(
+    vdi = pool.run(
         f"vdi:{index}",
         "VDI.create",
         record,
@@ -119,12 +120,31 @@ def make_disk(launch: Launch, pool: Pool, index: int, disk: NewDisk) -> str:
         makes="VDI",
         find=lambda: find_disk(pool, index, sr),
     )
+    sign(pool, index, vdi)
+    return vdi
+
+
+def sign(pool: Pool, index: int, vdi: str) -> None:
+    """Write a new disk's own ref on it, which tells it from all copies that are made of it."""
+    key = names.OTHER_CONFIG_DISK
+    pool.do(
+        f"sign:{index}",
+        *("VDI.add_to_other_config", vdi, key, vdi),
+        find=lambda: "" if key in pool.read("VDI.get_other_config", vdi) else None,
+    )
 
 
 def find_disk(pool: Pool, index: int, sr: str) -> str | None:
     """The disk that was made for this launch on this SR, though nobody heard of it."""
     rows = pool.read("VDI.get_all_records_where", f'field "SR"="{sr}"')
-    return marked(rows, pool.mark(f"vdi:{index}"))
+    mine = {ref: row for ref, row in rows.items() if not is_copy(ref, row)}
+    return marked(mine, pool.mark(f"vdi:{index}"))
+
+
+def is_copy(ref: str, row: Mapping[str, Any]) -> bool:
+    """A disk that somebody has made of one of ours: it bears our mark, and another's ref."""
+    signed = row["other_config"].get(names.OTHER_CONFIG_DISK, ref)
+    return bool(signed != ref or row["is_a_snapshot"])
 
 
 def marked(rows: Mapping[str, Any], mark: str) -> str | None:

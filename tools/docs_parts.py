@@ -17,12 +17,13 @@ from tools.docs_words import (
     CONTROL_TASKS,
     FIELDS,
     FIGURES,
+    FILE_KEYS,
     OPTIONS,
     OWN_CODES,
     POOL_KEYS,
     STATES,
 )
-from workers.settings import PoolSettings
+from workers.settings import PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.cli import cli
 from xenlaunch.errors import PoolError
@@ -273,6 +274,17 @@ def pool_keys(_: str) -> Iterator[str]:
     )
 
 
+def file_keys(_: str) -> Iterator[str]:
+    return table(
+        ("Key", "Type", "Default", "What it does"),
+        (
+            (f"`{name}`", *said, FILE_KEYS[name])
+            for name, said in described(PoolsFile)
+            if name in FILE_KEYS
+        ),
+    )
+
+
 def described(model: type[Any]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Each field of a model, with its type in words and its default."""
     fields = model.model_json_schema()["properties"]
@@ -304,8 +316,13 @@ def _one_type(name: str, schema: dict[str, Any]) -> str:
         return "size, 1 MiB to 1 PiB"
     if schema.get("$ref", "").endswith("MemoryRange"):
         return "`{min, max}`"
-    words = {"integer": "whole number", "string": "text", "boolean": "true or false"}
-    words["object"] = "mapping of text to text"
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+        "boolean": "true or false",
+        "object": "mapping of text to text",
+    }
     kind = {"mac": "MAC address"}.get(name, words.get(str(schema.get("type")), "list"))
     if schema.get("format") == "path":
         kind = "path"
@@ -337,4 +354,5 @@ PARTS: Final[dict[str, Part]] = {
     "simulator-options": simulator_options,
     "request": request,
     "pool-keys": pool_keys,
+    "file-keys": file_keys,
 }

@@ -100,6 +100,10 @@ OWN_CODES: Final = {
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
     "SR_NOT_FOUND": ("Refused", "A new disk names no SR, and the pool has no default one."),
+    "SWEEP_STOPPED": (
+        "Busy",
+        "The sweeper leaves for now what it was about to remove; it is in no launch's error.",
+    ),
     "TEMPLATE_NOT_FOUND": ("Refused", "No template has this name or uuid; some that do are named."),
     "TIMED_OUT": ("Refused", "A pool task took longer than its step waits for it."),
     "VDI_NOT_FOUND": ("Refused", "No disk of the pool has this uuid."),
@@ -198,6 +202,11 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "device, always the same.",
         "mtu": "Without it the network's.",
     },
+}
+
+FILE_KEYS: Final = {
+    "sweep_grace_seconds": "How long the sweeper lets stand what no launch is known of.",
+    "sweep_every_seconds": "How often the sweeper looks at a pool.",
 }
 
 POOL_KEYS: Final = {

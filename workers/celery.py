@@ -17,6 +17,7 @@ from workers.duties import Dispatching, Duties, Recovering
 from workers.leaving import Leaving
 from workers.roles import Role, Roles
 from workers.runtime import Runtime
+from workers.sweeper import Sweeping
 from workers.watcher import AddressWatcher, TaskWatcher
 from xenlaunch import names
 from xenlaunch.errors import StoreUnreachable
@@ -58,6 +59,7 @@ def pool_roles(pool: str) -> list[Role]:
         Dispatching(duties, pool),
         TaskWatcher(runtime.ledger, runtime.deployment, reach, pool, duties.begin),
         AddressWatcher(runtime.ledger, reach, pool, duties.begin),
+        Sweeping(runtime, pool),
     ]
 
 

@@ -71,6 +71,8 @@ class PoolsFile(_Strict):
     """Whose VMs these are, and on which pools."""
 
     deployment: Word
+    sweep_grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 600
+    sweep_every_seconds: Annotated[float, Field(ge=0.1, le=3_600)] = 60
     pools: Annotated[dict[Word, PoolSettings], Field(min_length=1)]
 
 
@@ -81,6 +83,8 @@ class Settings:
     redis_url: str
     deployment: str
     pools: Mapping[str, PoolSettings]
+    sweep_grace_seconds: float = 600
+    sweep_every_seconds: float = 60
     stop_seconds: float = 15.0
     """How long a worker that is asked to end waits for the steps that it is at."""
 
@@ -91,7 +95,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     path = Path(_required(environment, POOLS, "the path of the pools file, pools.toml"))
     pools = read_pools(path)
     url = _required(environment, REDIS_URL, "the Redis to use, such as redis://127.0.0.1:6379/0")
-    return Settings(url, pools.deployment, pools.pools, _stop_seconds(environment))
+    sweeping = (pools.sweep_grace_seconds, pools.sweep_every_seconds)
+    stop = _stop_seconds(environment)
+    return Settings(url, pools.deployment, pools.pools, *sweeping, stop_seconds=stop)
 
 
 def _stop_seconds(environment: Mapping[str, str]) -> float:

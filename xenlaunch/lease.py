@@ -145,7 +145,7 @@ class Lease:
     def undone(self, leftovers: Sequence[Leftover]) -> bool:
         """End the launch that was undone. False where facts have come in since the claim."""
         named = json.dumps([left.model_dump() for left in leftovers])
-        verdict = self._run("undone", len(self.made), named)
+        verdict = self._run("undone", len(self.made), named, self.ledger.times.keep)
         if verdict == "again":
             return False
         self._heed(verdict)

@@ -304,10 +304,11 @@ class Ledger:
         with reachable():
             return dict(self.store.redis.hgetall(self.store.key("parked", pool)))
 
-    def await_nudge(self, pool: str, seconds: float) -> None:
+    def await_nudge(self, pool: str, seconds: float) -> bool:
         """Return when the pool's line may have moved, at the latest after so many seconds."""
         with reachable():
-            self.store.redis.blpop([self.store.key("nudge", pool)], timeout=seconds)
+            nudged = self.store.redis.blpop([self.store.key("nudge", pool)], timeout=seconds)
+        return nudged is not None
 
     def forget_expired(self) -> None:
         """Drop from the lists by state what has ended and expired."""

@@ -49,8 +49,15 @@ CONTROL_QUEUE: Final = "xenlaunch.control"
 OTHER_CONFIG_MARK: Final = "xenlaunch"
 """The key of our mark in an ``other_config``; in a pool task's it is ``http:xenlaunch``."""
 
+OTHER_CONFIG_DISK: Final = "xenlaunch-disk"
+"""On a disk that was made for a launch: its own ref. Another's ref in it tells a copy."""
+
+MADE_BY_US: Final = "Made by xenlaunch"
+"""The description of the disks that are made: what they are listed by, their marks decide."""
+
 OTHER_CONFIG_FINISHED: Final = "xenlaunch-finished"
-"""Set on a VM from the moment its launch is sure to succeed: not ours to undo any more."""
+"""Set on a VM and its new disks once their launch is sure to succeed: not ours to remove any more.
+"""
 
 OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"
 """Set on what a failed launch left behind on its owner's word (``on_failure: keep``)."""

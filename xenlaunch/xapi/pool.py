@@ -162,6 +162,10 @@ class Pool:
         call = self._lease.calls.get(key)
         return call.attempt if call else 0
 
+    def value(self, key: str) -> str:
+        """What a call that is done came to: the ref of what it made."""
+        return self._lease.calls[key].value
+
     def is_doubtful(self, key: str) -> bool:
         """Whether this call was begun, and is not known to have been done."""
         call = self._lease.calls.get(key)

@@ -50,7 +50,7 @@ class World(ScriptedSession):
             self.rows["VM"][ref]["power_state"] = "Halted"
         elif verb == "add_to_other_config":
             key, value = params
-            self.rows["VM"][ref]["other_config"][key] = value
+            self.rows[cls][ref]["other_config"][key] = value
 
 
 @pytest.fixture
@@ -65,13 +65,18 @@ def vm_row(mark: str | None, **fields: Any) -> dict[str, Any]:
     return {**row, "other_config": other_config, **fields}
 
 
+def vdi_row(ref: str, **fields: Any) -> dict[str, Any]:
+    row = {"uuid": ref.replace("OpaqueRef:", "u-"), "is_a_snapshot": False}
+    return {**row, "other_config": {}, **fields}
+
+
 def fill(world: World, lease: Lease) -> None:
     """One running VM with a disk of its own, one that was made for it, one that existed, a CD."""
     mark = f"tests/{lease.launch.id}/u-vm"
     made = {names.OTHER_CONFIG_MARK: f"tests/{lease.launch.id}/vbd:0"}
     world.rows = {
         "VM": {VM: vm_row(mark)},
-        "VDI": {ref: {"uuid": ref.replace("OpaqueRef:", "u-")} for ref in (ROOT, NEW, EXISTING)},
+        "VDI": {ref: vdi_row(ref) for ref in (ROOT, NEW, EXISTING)},
         "VBD": {
             "1": {"VM": VM, "type": "Disk", "VDI": ROOT, "other_config": {"owner": ""}},
             "2": {"VM": VM, "type": "Disk", "VDI": NEW, "other_config": made},
@@ -204,8 +209,8 @@ def test_a_disk_of_which_nobody_heard_goes_too(lives: Lives, world: World) -> No
         "VM": {},
         "VBD": {},
         "VDI": {
-            NEW: {"uuid": "u-new", "SR": "OpaqueRef:sr", "other_config": mark},
-            EXISTING: {"uuid": "u-existing", "SR": "OpaqueRef:sr", "other_config": {}},
+            NEW: vdi_row(NEW, SR="OpaqueRef:sr", other_config=mark),
+            EXISTING: vdi_row(EXISTING, SR="OpaqueRef:sr"),
         },
     }
     lease.turn_to_undo(states.FAILED, FAILURE)
@@ -262,11 +267,14 @@ def test_a_vm_that_nobody_wrote_down_is_found_by_its_working_name(
 
 def test_what_is_to_be_kept_is_kept_and_named(lives: Lives, world: World) -> None:
     lease = undo_of(lives, world, on_failure="keep")
+    mark = {names.OTHER_CONFIG_MARK: f"tests/{lease.launch.id}/vdi:0"}
+    world.rows["VDI"][NEW]["other_config"] = mark
     left = [carry_out(world, lease) for _ in range(2)]
 
     assert left[0] == left[1]
     assert [(one.cls, one.uuid) for one in left[0]] == [("VM", "u-vm")]
-    assert world.sent() == ["VM.add_to_other_config"]
+    assert world.sent() == ["VDI.add_to_other_config", "VM.add_to_other_config"]
+    assert world.rows["VDI"][NEW]["other_config"][names.OTHER_CONFIG_KEPT] == lease.launch.id
     assert world.rows["VM"][VM]["other_config"][names.OTHER_CONFIG_KEPT] == lease.launch.id
 
 

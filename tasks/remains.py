@@ -1,0 +1,55 @@
+"""What an earlier life of a launch has left, of which this ledger knows nothing.
+
+A Redis that has lost its data makes the same launch of the same token again; what that launch had
+half made may be there still, and even run, with the very MACs that it is about to use. So before
+anything is made what bears the launch's working name goes.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tasks.hands import Asked, Hands
+from tasks.hunt import CLONE
+from tasks.undo import Failed, attempt, look, remove_disk, remove_vm, stop
+from tasks.vbds import drives
+from xenlaunch.marks import is_settled, launch_of_disk, launch_of_name, launch_of_vm
+from xenlaunch.model import Launch
+from xenlaunch.xapi.pool import Pool
+
+
+def clear(launch: Launch, pool: Pool) -> None:
+    """Remove what bears this launch's working name, if the launch has not begun to clone."""
+    if pool.attempts(CLONE):
+        return
+    for ref, row in pool.records.all("vm").items():
+        if half_made_by(row, launch.deployment) == launch.id:
+            pool.know("VM", ref, row["uuid"])
+            for _, _, error in remove_half_made(pool, launch.deployment, launch.id, ref):
+                raise error
+
+
+def half_made_by(row: Any, deployment: str) -> str:
+    """The launch of a VM that still has its working name and is not its owner's, or ''.
+
+    Who gives such a VM a name of their own has taken it.
+    """
+    launch = launch_of_vm(row, deployment)
+    named = launch_of_name(row["name_label"], deployment)
+    return launch if launch == named and not is_settled(row) else ""
+
+
+def remove_half_made(hands: Hands, deployment: str, launch: str, vm: str) -> list[Failed]:
+    """Remove a VM that no fact tells of, its new disks before it: it is what tells of them."""
+    failed = attempt("VM", stop, hands, vm)
+    for disk in () if failed else new_disks(hands, deployment, launch, vm):
+        hands.know("VDI", disk)
+        failed += attempt("VDI", remove_disk, hands, disk)
+    return failed or remove_vm(hands, vm)
+
+
+def new_disks(pool: Asked, deployment: str, launch: str, vm: str) -> Iterator[str]:
+    """The disks of a VM that were made anew for its launch."""
+    for row in drives(pool, vm).values():
+        disk = look(pool, "VDI", row["VDI"]) if row["type"] == "Disk" else None
+        if disk is not None and launch_of_disk(row["VDI"], disk, deployment) == launch:
+            yield row["VDI"]
