@@ -41,7 +41,7 @@ def test_many_launches_cancelled_at_random_moments(make_stack: MakeStack) -> Non
     for number, launch in enumerate(order):
         # At that moment the batch has come so far; one in three goes on undisturbed.
         so_far = number * 2 // 3
-        wait_until(lambda: ended_of(stack) >= so_far, SECONDS, f"{so_far} have ended")  # noqa: B023
+        wait_until(lambda: ended_of(stack) >= so_far, SECONDS, f"{so_far} have ended")  # noqa: B023  it is called before the loop goes on
         if chance.random() < 2 / 3:
             taken[launch] = cancelled(stack, launch)
     ended = {status.id: status for status in stack.ended(launches, SECONDS)}

@@ -52,7 +52,7 @@ def test_xapi_restarts_between_any_two_phases(make_stack: MakeStack) -> None:
         return rules
 
     launches = {
-        stack.submit_with(lambda launch, one=one: trouble(launch, one), **DISK): one  # type: ignore[misc]
+        stack.submit_with(lambda launch, one=one: trouble(launch, one), **DISK): one  # type: ignore[misc]  mypy cannot infer a lambda with a default
         for one in moments
     }
     ended = stack.ended(list(launches), SECONDS)
@@ -74,7 +74,7 @@ def test_the_master_moves_in_the_middle_of_a_batch(make_stack: MakeStack) -> Non
     before = stack.lasting()
     launches = stack.submit(MANY, **SMALL)
     for master, so_many in (("host-3", MANY // 4), ("host-2", MANY // 2)):
-        wait_until(lambda: len(stack.vms()) >= so_many, SECONDS, f"{so_many} VMs are there")  # noqa: B023
+        wait_until(lambda: len(stack.vms()) >= so_many, SECONDS, f"{so_many} VMs are there")  # noqa: B023  it is called before the loop goes on
         stack.pool.control("POST", f"/master/{master}")
     ended = stack.ended(launches, SECONDS)
 
