@@ -1,6 +1,7 @@
 """Whatever befalls the pool itself in the middle of launches: they still end, and rightly."""
 
 from collections import Counter
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -51,10 +52,7 @@ def test_xapi_restarts_between_any_two_phases(make_stack: MakeStack) -> None:
             rules.append(aimed(launch, "name", "VM.set_name_label", "answer", TOLD))
         return rules
 
-    launches = {
-        stack.submit_with(lambda launch, one=one: trouble(launch, one), **DISK): one  # type: ignore[misc]  mypy cannot infer a lambda with a default
-        for one in moments
-    }
+    launches = {stack.submit_with(partial(trouble, moment=one), **DISK): one for one in moments}
     ended = stack.ended(list(launches), SECONDS)
 
     wrong = {
