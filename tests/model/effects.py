@@ -69,6 +69,18 @@ class Effect:
 
 
 @dataclass
+class Ambush:
+    """Trouble that lies in wait for a changing effect to come, whoever does it."""
+
+    trouble: Trouble
+    skip: int
+    only_pool: bool
+
+    def heeds(self, effect: Effect) -> bool:
+        return effect.changes and (effect.kind is Kind.POOL or not self.only_pool)
+
+
+@dataclass
 class Answer:
     """What the actor gets to hear."""
 

@@ -10,7 +10,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model.effects import Actor, Effect, Kind, Trouble
+from tests.model.effects import Actor, Ambush, Trouble
 from tests.model.tinyrows import NETWORK
 from tests.model.verdict import verdict
 from tests.model.world import Worker, World
@@ -32,11 +32,12 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(note)
+        self.wakes_late = False
 
     def teardown(self) -> None:
         note("Then all troubles are over, and what was held back arrives.")
         try:
-            self.world.settle()
+            self.world.settle(wakes_late=self.wakes_late)
             for launch in self.world.launches:
                 note(f"In the end {launch} is {self.world.state(launch)}.")
             wrong = verdict(self.world)
@@ -44,8 +45,11 @@ class Story(RuleBasedStateMachine):
             self.world.close()
         assert not wrong, "; ".join(wrong)
 
-    @initialize(request=st.sampled_from(REQUESTS), rounds=st.integers(0, 16))
-    def begin(self, request: dict[str, Any], rounds: int) -> None:
+    @initialize(
+        request=st.sampled_from(REQUESTS), rounds=st.integers(0, 16), wakes_late=st.booleans()
+    )
+    def begin(self, request: dict[str, Any], rounds: int, *, wakes_late: bool) -> None:
+        self.wakes_late = wakes_late
         launch = self.world.submit(**request)
         note(f"Somebody wants {request or 'a VM'}; for {rounds} s all goes well.")
         self._go_well(rounds)
@@ -70,6 +74,18 @@ class Story(RuleBasedStateMachine):
         note(f"For {rounds} s all goes well.")
         self._go_well(rounds)
 
+    @rule(rounds=st.integers(1, 12), skip=st.integers(0, 30), trouble=st.sampled_from(TROUBLES))
+    def goes_well_but_for_an_effect(self, rounds: int, skip: int, trouble: Trouble) -> None:
+        note(f"For {rounds} s all goes well, but for the changing effect {skip + 1}.")
+        self.world.ambush = Ambush(trouble, skip, only_pool=False)
+        self._go_well(rounds)
+
+    @rule(rounds=st.integers(1, 12), skip=st.integers(0, 8), trouble=st.sampled_from(TROUBLES))
+    def goes_well_but_for_a_call(self, rounds: int, skip: int, trouble: Trouble) -> None:
+        note(f"For {rounds} s all goes well, but for the pool's changing call {skip + 1}.")
+        self.world.ambush = Ambush(trouble, skip, only_pool=True)
+        self._go_well(rounds)
+
     @precondition(lambda self: self.actors())
     @rule(pick=picks, times=st.integers(1, 12))
     def goes_on(self, pick: int, times: int) -> None:
@@ -92,12 +108,13 @@ class Story(RuleBasedStateMachine):
 
     def _meet(self, actor: Actor, skip: int, trouble: Trouble, *, only_pool: bool) -> None:
         note(f"{actor} goes on to meet trouble.")
+        ambush = Ambush(trouble, skip, only_pool)
         while actor in self.world.actors and actor.waits is not None:
-            if _counts(actor.waits, only_pool=only_pool):
-                if skip == 0:
+            if ambush.heeds(actor.waits):
+                if ambush.skip == 0:
                     self.world.go_on(actor, trouble)
                     return
-                skip -= 1
+                ambush.skip -= 1
             self.world.go_on(actor)
 
     @precondition(lambda self: self.world.queue and self.going())
@@ -184,7 +201,3 @@ class Story(RuleBasedStateMachine):
     @rule()
     def another_is_wanted(self) -> None:
         note(f"Somebody wants another VM: {self.world.submit()}.")
-
-
-def _counts(effect: Effect, *, only_pool: bool) -> bool:
-    return effect.changes and (effect.kind is Kind.POOL or not only_pool)
