@@ -33,6 +33,7 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         self.world = World(note)
         self.wakes_late = False
+        self.cancelled = 0
 
     def teardown(self) -> None:
         note("Then all troubles are over, and what was held back arrives.")
@@ -192,8 +193,10 @@ class Story(RuleBasedStateMachine):
         note("Whoever died is started again.")
         self.world.replace_dead()
 
+    @precondition(lambda self: self.cancelled < len(self.world.launches))
     @rule()
     def cancels(self) -> None:
+        self.cancelled = len(self.world.launches)
         launch = self.world.launches[-1]
         note(f"The owner cancels {launch}: {self.world.cancel(launch)}.")
 

@@ -153,8 +153,8 @@ def remove_from_other_config(rows: Rows, _job: Job, vm: str, key: str) -> str:
     return ""
 
 
-def set_name_label(rows: Rows, _job: Job, vm: str, name: str) -> str:
-    rows.row("VM", vm)["name_label"] = name
+def set_field(column: str, rows: Rows, _job: Job, vm: str, value: Any) -> str:
+    rows.row("VM", vm)[column] = value
     return ""
 
 
@@ -189,7 +189,8 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "VM.provision": provision,
     "VM.add_to_other_config": add_to_other_config,
     "VM.remove_from_other_config": remove_from_other_config,
-    "VM.set_name_label": set_name_label,
+    "VM.set_name_label": partial(set_field, "name_label"),
+    "VM.set_blocked_operations": partial(set_field, "blocked_operations"),
     "VDI.create": create_disk,
     "VDI.destroy": destroy_disk,
     "VBD.create": create_vbd,

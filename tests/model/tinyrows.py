@@ -3,6 +3,9 @@
 import itertools
 from typing import Any, Final
 
+from simulator.schema.declare import CLASSES
+from simulator.values import zero
+
 NULL: Final = "OpaqueRef:NULL"
 TEMPLATE: Final = "debian-12"
 NETWORK: Final = "guest"
@@ -10,7 +13,15 @@ GIB: Final = 1 << 30
 
 Row = dict[str, Any]
 
+
+def zeroes(cls: str) -> Row:
+    """A record with every field that a real one has, as the simulator knows them."""
+    fields = CLASSES[cls].fields.items()
+    return {name: zero(field.type) for name, field in fields if name != "uuid"}
+
+
 VM: Final[Row] = {
+    **zeroes("VM"),
     "is_a_template": False,
     "is_a_snapshot": False,
     "is_control_domain": False,
