@@ -5,6 +5,7 @@
 MAKEFLAGS += --no-print-directory
 
 ROOMS := $(wildcard xenlaunch scheduler tasks workers simulator tests bench)
+COMPOSE_FILES := $(wildcard compose/*.yaml)
 VERSIONS := 3.11 3.12 3.13
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -34,11 +35,13 @@ test: .venv-dev/installed ## the suite that needs only Python wheels; FULL=1 lea
 	@FULL=$(FULL) $(DEV) -m pytest $(PYTEST_ARGS)
 
 .PHONY: check
-check: .venv-dev/installed ## format, lint, types, contracts, docs
+check: .venv-dev/installed ## format, lint, types, contracts, compose files, docs
 	@$(DEV) -m ruff format --check .
 	@$(DEV) -m ruff check .
-	@$(DEV) -m mypy $(ROOMS)
+	@$(DEV) -m mypy $(ROOMS) compose
 	@.venv-dev/bin/lint-imports --no-logo
+	@.venv-dev/bin/check-jsonschema -q --builtin-schema vendor.compose-spec $(COMPOSE_FILES)
+	@for file in $(COMPOSE_FILES); do .venv-dev/bin/docker-compose -f $$file --profile '*' config -q; done
 	@$(DEV) -m pytest -q tests/house/test_docs.py $(wildcard tests/docs)
 
 .PHONY: docs

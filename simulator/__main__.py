@@ -87,6 +87,7 @@ def _parser() -> _Parser:
     add = parser.add_argument
     add("--port", type=_port, default=8080, help="where the pool listens; 0 picks one")
     add("--https-port", type=_port, help="where it listens over https too; 0 picks one")
+    add("--address", default=LOOPBACK, help="where the pool listens; the control port stays there")
     add("--listen-all", action="store_true", help="each host listens, from 127.0.0.1 on")
     add("--control-port", type=_port, help="where the control port listens; 0 picks one")
     add("--pool", type=_plan, metavar="FILE|NAME", help=f"one of {', '.join(plans.shipped())}")
@@ -133,7 +134,7 @@ async def _run(args: argparse.Namespace, options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     acts = Control(world)
-    doors, control = Doors(world), Server(acts, body_max=None)
+    doors, control = Doors(world, args.address), Server(acts, body_max=None)
     world.on_restart = doors.abort_connections
     try:
         script.begin(acts, args.script)

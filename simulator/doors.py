@@ -27,8 +27,9 @@ _COUNT_FROM: Final = 127 << 24
 class Doors:
     """All the listening addresses of one pool."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, listen_at: str = LOOPBACK) -> None:
         self.world = world
+        self.listen_at = listen_at
         self.servers: list[Server] = []
         self.said: list[str] = []  # where else it listens, a line each
         self.address = ""  # the master's, over http
@@ -66,7 +67,7 @@ class Doors:
         *,
         each: bool,
     ) -> Server:
-        address = host["address"] if each else LOOPBACK
+        address = host["address"] if each else self.listen_at
         uploads = functools.partial(open_upload, self.world)
         server = Server(Door(self.world, address if each else ""), uploads=uploads)
         self.servers.append(server)

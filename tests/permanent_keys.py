@@ -8,6 +8,7 @@ PERMANENT: Final = {
     "xenlaunch:unacked*": "messages that a killed worker had, until another one restores them",
     "xenlaunch:deployment": "whose launches these are",
     "xenlaunch:events": "a stream that is capped by length",
+    "xenlaunch:batches": "which batches there are; what has expired is dropped from it",
     "xenlaunch:state:*": "which launches are in which state; what has expired is dropped from it",
 }
 """Patterns, as in the shell."""

@@ -11,7 +11,8 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 from tasks import step
-from workers import control, guards, logs, results
+from workers import control, guards, logs, results, settings
+from workers.alive import Alive
 from workers.config import celery_config
 from workers.duties import Dispatching, Duties, Recovering
 from workers.leaving import Leaving
@@ -36,8 +37,8 @@ control.register(app, duties)
 @app.on_configure.connect
 def configure(sender: Celery, **_: Any) -> None:
     """Read the settings when Celery first asks for its own, not when this file is imported."""
-    settings = guards.or_exit(lambda: runtime.settings)
-    sender.conf.update(celery_config(settings.redis_url, tuple(settings.pools)))
+    found = guards.or_exit(lambda: runtime.settings)
+    sender.conf.update(celery_config(found.redis_url, tuple(found.pools)))
 
 
 def roles_for(queues: set[str]) -> list[Role]:
@@ -70,6 +71,7 @@ class Duty(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **_: Any) -> None:
         self.roles: Roles | None = None
+        self.alive = Alive(settings.named_file(settings.ALIVE_FILE))
         super().__init__(parent)
 
     def start(self, parent: Any) -> None:
@@ -77,7 +79,8 @@ class Duty(bootsteps.StartStopStep):
         with suppress(StoreUnreachable):
             guards.or_exit(runtime.register)
         queues = set(parent.app.amqp.queues.consume_from)
-        self.roles = Roles(runtime.ledger, runtime.worker, roles_for(queues), runtime.beat)
+        beat = self.alive.beating(runtime.beat)
+        self.roles = Roles(runtime.ledger, runtime.worker, roles_for(queues), beat)
         self.roles.start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002  bootsteps' own shape

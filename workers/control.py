@@ -1,7 +1,7 @@
-"""What a worker is asked by message that is no step: to look, to plan, to describe its pools."""
+"""What a worker is asked by message that is no step: to look, cancel, plan, describe its pools."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 
@@ -11,6 +11,12 @@ from workers.duties import Duties
 from xenlaunch import names
 from xenlaunch.errors import StoreUnreachable
 from xenlaunch.model import LaunchRequest
+
+CANCELLED_IN_FLOWER: Final = {
+    "code": "CANCELLED",
+    "params": [],
+    "message": "Cancelled in Flower.",
+}
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +33,14 @@ def register(app: Celery, duties: Duties) -> None:
                 duties.recovery.look(subject)
         except StoreUnreachable as lost:
             log.info("Did not look at %s, it stays due: %s", subject, lost)
+
+    @app.task(name=names.TASK_CANCEL, ignore_result=True)
+    def cancel(launch: str) -> None:
+        try:
+            duties.ledger.cancel(launch, CANCELLED_IN_FLOWER)
+            duties.recovery.look(launch)
+        except StoreUnreachable as lost:
+            log.info("Did not cancel %s: %s", launch, lost)
 
     @app.task(name=names.TASK_PLAN)
     def answer_plan(request: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Final
 
 from workers.child import Child, ChildFailed
 from workers.embedded import LOOPBACK, EmbeddedServer, free_port
+from workers.settings import FLOWER_PASSWORD_FILE
 from xenlaunch.errors import BadSettings, NoWorker
 from xenlaunch.ledger import Ledger
 from xenlaunch.store import Store
@@ -190,7 +191,10 @@ class LocalStack:
             [sys.executable, "-m", "celery", "-A", "workers", "flower", *options],
             log_path=self.folder / "flower.log",
             ready=lambda: _is_healthy(self.flower_port),
-            env={"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{self.flower_password}"},
+            env={
+                FLOWER_PASSWORD_FILE: str((self.folder / "flower.password").resolve()),
+                "FLOWER_DB": str((self.folder / "flower").resolve()),
+            },
             cwd=ROOT,
         )
 

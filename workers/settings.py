@@ -19,11 +19,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from xenlaunch import password_file as where
 from xenlaunch.errors import BadSettings
 
-REDIS_URL: Final = "XENLAUNCH_REDIS_URL"
+REDIS_URL: Final = where.URL
+REDIS_PASSWORD_FILE: Final = where.PASSWORD_FILE
 POOLS: Final = "XENLAUNCH_POOLS"
 STOP_SECONDS: Final = "XENLAUNCH_STOP_SECONDS"
+ALIVE_FILE: Final = "XENLAUNCH_ALIVE_FILE"
+FLOWER_PASSWORD_FILE: Final = "XENLAUNCH_FLOWER_PASSWORD_FILE"  # noqa: S105  a variable's name
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 
@@ -95,6 +99,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     path = Path(_required(environment, POOLS, "the path of the pools file, pools.toml"))
     pools = read_pools(path)
     url = _required(environment, REDIS_URL, "the Redis to use, such as redis://127.0.0.1:6379/0")
+    url = where.with_password(url, environment.get(REDIS_PASSWORD_FILE))
     sweeping = (pools.sweep_grace_seconds, pools.sweep_every_seconds)
     stop = _stop_seconds(environment)
     return Settings(url, pools.deployment, pools.pools, *sweeping, stop_seconds=stop)
@@ -109,6 +114,12 @@ def _stop_seconds(environment: Mapping[str, str]) -> float:
     if not 0 <= seconds < math.inf:
         raise BadSettings(f"{STOP_SECONDS} is a number of seconds such as 15, not {written!r}.")
     return seconds
+
+
+def named_file(name: str, environment: Mapping[str, str] | None = None) -> Path | None:
+    """The file that a variable names, if it is set."""
+    found = (os.environ if environment is None else environment).get(name)
+    return Path(found) if found else None
 
 
 def redis_url(environment: Mapping[str, str] | None = None) -> str | None:

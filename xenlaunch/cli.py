@@ -30,6 +30,7 @@ from xenlaunch.errors import (
     XenlaunchError,
 )
 from xenlaunch.model import LaunchRequest, LaunchStatus
+from xenlaunch.password_file import PASSWORD_FILE, URL, with_password
 from xenlaunch.progress import Progress, conclude, last_line
 from xenlaunch.request_file import read_request
 
@@ -38,8 +39,6 @@ NOT_SUCCEEDED: Final = 1
 BAD_INPUT: Final = 2
 NO_ANSWER: Final = 3
 INTERRUPTED: Final = 130
-
-URL: Final = "XENLAUNCH_REDIS_URL"
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _file = click.argument("file", type=click.File(encoding="utf-8"))
@@ -175,7 +174,7 @@ def _client() -> LaunchClient:
     url = os.environ.get(URL, "")
     if not url:
         raise BadSettings(f"Set {URL} to the workers' Redis, such as redis://127.0.0.1:6379/0.")
-    return LaunchClient(url)
+    return LaunchClient(with_password(url, os.environ.get(PASSWORD_FILE)))
 
 
 def _submit(

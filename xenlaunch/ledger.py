@@ -311,9 +311,11 @@ class Ledger:
         return nudged is not None
 
     def forget_expired(self) -> None:
-        """Drop from the lists by state what has ended and expired."""
+        """Drop from the lists by state, and of batches, what has ended and expired."""
         with reachable():
             seconds, _ = self.store.redis.time()
+            longest = seconds * 1000 - KEEP_BATCH * self.times.keep
+            self.store.redis.zremrangebyscore(self.store.key("batches"), 0, longest)
             for state in states.ENDED:
                 oldest = seconds * 1000 - self.times.keep
                 self.store.redis.zremrangebyscore(self.store.key("state", state), 0, oldest)

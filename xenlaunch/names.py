@@ -29,6 +29,7 @@ TASK_START: Final = "xenlaunch.start"
 TASK_POLL: Final = "xenlaunch.poll"
 TASK_UNDO: Final = "xenlaunch.undo"
 TASK_LOOK: Final = "xenlaunch.look"
+TASK_CANCEL: Final = "xenlaunch.cancel"
 TASK_PLAN: Final = "xenlaunch.plan"
 TASK_POOLS: Final = "xenlaunch.pools"
 

@@ -11,6 +11,9 @@ local function now()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- So many events of a launch are kept with it; the stream of all launches' events is shorter-lived.
+local HISTORY = 400
+
 local function get(...) return redis.call('HMGET', key, ...) end
 local function set(...) redis.call('HSET', key, ...) end
 local function look_at(ms) redis.call('ZADD', P .. 'due', ms, id) end
@@ -38,6 +41,9 @@ local function tell(kind, what)
   redis.call('XADD', P .. 'events', 'MAXLEN', '~', 50000, '*', 'launch', id, 'batch', r[3] or '',
     'kind', kind, 'state', PUBLIC[r[1]], 'step', r[2] or '', 'pool', r[4] or '',
     'name', r[5] or '', 'what', what or '')
+  redis.call('RPUSH', key .. ':history',
+    cjson.encode({ at = now(), kind = kind, state = PUBLIC[r[1]], step = r[2] or '', what = what or '' }))
+  redis.call('LTRIM', key .. ':history', -HISTORY, -1)
 end
 
 -- Wakes the pool's dispatcher: one element is enough, however many reasons there are.

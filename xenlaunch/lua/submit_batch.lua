@@ -6,6 +6,7 @@ local known = redis.call('HGET', batch, 'digest')
 if known then return known == ARGV[3] and 'same' or 'reused' end
 redis.call('HSET', batch, 'id', id, 'digest', ARGV[3], 'count', ARGV[4], 'name', ARGV[5],
   'submitted', now(), 'waiting', ARGV[4])
+redis.call('ZADD', P .. 'batches', now(), id)
 for place = 7, #ARGV do redis.call('ZADD', batch .. ':launches', place - 6, ARGV[place]) end
 redis.call('PEXPIRE', batch, ARGV[6])
 redis.call('PEXPIRE', batch .. ':launches', ARGV[6])

@@ -75,7 +75,7 @@ class Launches(RuleBasedStateMachine):
 
     def only_records_remain(self, launch: str) -> None:
         left = {key.removeprefix("xenlaunch:") for key in self.lives.mentions(launch)}
-        own = {f"launch:{launch}{part}" for part in ("", ":calls", ":notes", ":made")}
+        own = {f"launch:{launch}{part}" for part in ("", ":calls", ":notes", ":made", ":history")}
         batch = self.lives.ledger.record(launch).batch
         assert left <= own | {
             "events",

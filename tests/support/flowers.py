@@ -1,0 +1,74 @@
+"""Flower, as a process of its own, and what a browser or a program would ask of it."""
+
+import json
+import secrets
+import sys
+from base64 import b64encode
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import ROOT
+from workers.child import Child
+from workers.embedded import LOOPBACK, free_port
+from workers.flowerpage.options import USER
+
+
+class FlowerProcess:
+    """One `celery -A workers flower`, with a password of its own."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self.password = secrets.token_hex(12)
+        password_file = folder / "flower.password"
+        password_file.write_text(self.password)
+        self.port = free_port()
+        settings = {
+            "XENLAUNCH_FLOWER_PASSWORD_FILE": str(password_file),
+            "FLOWER_DB": str(folder / "tasks"),
+        }
+        self.child = Child(
+            "Flower",
+            [sys.executable, "-m", "celery", "-A", "workers", "flower", f"--port={self.port}"],
+            log_path=folder / "flower.log",
+            ready=self._is_healthy,
+            env={**settings, **env},
+            cwd=ROOT,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        password: str | None = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, str, Mapping[str, str]]:
+        """Status, body and headers of an answer; the password is Flower's own, or this, or none."""
+        connection = HTTPConnection(LOOPBACK, self.port, timeout=10)
+        token = b64encode(f"{USER}:{password or self.password}".encode()).decode()
+        known = {} if password is None else {"Authorization": f"Basic {token}"}
+        try:
+            connection.request(method, path, headers={**known, **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(), dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def read(self, path: str) -> Any:
+        """What an address answers in JSON; another answer fails the test."""
+        status, body, _ = self.ask(path)
+        assert status == 200, f"{path}: {status} {body}"
+        return json.loads(body)
+
+    def stop(self) -> None:
+        self.child.stop(grace=10)
+
+    def _is_healthy(self) -> bool:
+        try:
+            return self.ask("/healthcheck", password=None)[0] == 200
+        except (OSError, HTTPException):
+            return False

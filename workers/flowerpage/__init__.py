@@ -1,0 +1,1 @@
+"""Flower as ops see it: how it is set, and the page of launches inside it."""
