@@ -3,6 +3,10 @@
 What the command line or a variable FLOWER_… says goes before what stands here.
 """
 
+from workers.celery import runtime
+from workers.flowerpage.install import install
 from workers.flowerpage.options import defaults
+from workers.guards import or_exit
 
-globals().update(defaults())
+globals().update(or_exit(defaults))
+install(lambda: runtime.ledger)

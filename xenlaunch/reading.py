@@ -92,13 +92,18 @@ def whole(ledger: Ledger, launch: str) -> Whole:
         record,
         status_of(record),
         tuple(_moment(json.loads(text)) for text in history),
-        tuple(_sorted(Made(**json.loads(text)) for text in made)),
+        tuple(_things(Made(**json.loads(text)) for text in made)),
         record.avoid,
     )
 
 
-def _sorted(made: Iterable[Made]) -> list[Made]:
-    return sorted(made, key=lambda fact: (fact.cls, fact.uuid, fact.ref))
+def _things(facts: Iterable[Made]) -> list[Made]:
+    """One fact for each object, with its uuid if any of them says it."""
+    found: dict[tuple[str, str], Made] = {}
+    for fact in facts:
+        thing = fact.cls, fact.ref
+        found[thing] = max(fact, found.get(thing, fact), key=lambda one: one.uuid)
+    return [found[thing] for thing in sorted(found)]
 
 
 def _batch(fields: Mapping[str, str]) -> BatchCounts:

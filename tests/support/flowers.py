@@ -4,7 +4,8 @@ import json
 import secrets
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,18 @@ class FlowerProcess:
     ) -> tuple[int, str, Mapping[str, str]]:
         """Status, body and headers of an answer; the password is Flower's own, or this, or none."""
         connection = HTTPConnection(LOOPBACK, self.port, timeout=10)
-        token = b64encode(f"{USER}:{password or self.password}".encode()).decode()
-        known = {} if password is None else {"Authorization": f"Basic {token}"}
+        known = {} if password is None else {"Authorization": self.basic(password)}
         try:
             connection.request(method, path, headers={**known, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read().decode(), dict(answer.getheaders())
         finally:
             connection.close()
+
+    def basic(self, password: str = "") -> str:
+        """What the header says of who asks."""
+        token = b64encode(f"{USER}:{password or self.password}".encode()).decode()
+        return f"Basic {token}"
 
     def read(self, path: str) -> Any:
         """What an address answers in JSON; another answer fails the test."""
@@ -72,3 +77,15 @@ class FlowerProcess:
             return self.ask("/healthcheck", password=None)[0] == 200
         except (OSError, HTTPException):
             return False
+
+
+@contextmanager
+def run_flower(url: str, folder: Path) -> Iterator[FlowerProcess]:
+    """Flower on a test's Redis, with the pools file that its workers have."""
+    env = {"XENLAUNCH_POOLS": str(folder / "pools.toml"), "XENLAUNCH_REDIS_URL": url}
+    process = FlowerProcess(folder, env)
+    process.child.start(timeout=60)
+    try:
+        yield process
+    finally:
+        process.stop()
