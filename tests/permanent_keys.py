@@ -14,7 +14,7 @@ PERMANENT: Final = {
 """Patterns, as in the shell."""
 
 WHILE_LIVE: Final = {
-    "xenlaunch:launch:*": "a launch's record, calls, notes, facts and history; telling its end dates them",
+    "xenlaunch:launch:*": "a launch's record and what lies beside it; telling its end dates them",
     "xenlaunch:batch:*": "a batch; telling the end of a launch of it dates it",
     "xenlaunch:due": "the launches that somebody must look at; each leaves it when it was told",
     "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",

@@ -241,6 +241,12 @@ class Keyspace:
         found.extend(values)
         return len(found)
 
+    def _ltrim(self, key: str, first: str, last: str) -> str:
+        found: list[str] = self._look(key, list)
+        found[:] = found[whole(first) : (whole(last) + 1) or None]
+        self._tidy(key)
+        return "OK"
+
     def _llen(self, key: str) -> int:
         return len(self._look(key, list))
 
