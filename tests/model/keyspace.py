@@ -195,6 +195,16 @@ class Keyspace:
     # Sorted sets
 
     def _zadd(self, key: str, *pairs: str) -> int:
+        if pairs[0] == "XX":
+            there = self._look(key, Sorted)
+            pairs = tuple(
+                word
+                for score, member in zip(pairs[1::2], pairs[2::2], strict=True)
+                if member in there
+                for word in (score, member)
+            )
+            if not pairs:
+                return 0
         found: Sorted = self._open(key, Sorted)
         before = len(found)
         found.update(

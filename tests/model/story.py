@@ -130,7 +130,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.world.queue)
     @rule(pick=picks)
     def message_is_lost(self, pick: int) -> None:
-        launch, steps = self.world.queue.pop(pick % len(self.world.queue))
+        launch, steps = self.world.take_message(pick % len(self.world.queue))
         note(f"The message {steps[0]} of {launch} is lost.")
 
     @precondition(lambda self: self.going())

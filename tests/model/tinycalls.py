@@ -140,16 +140,16 @@ def provision(rows: Rows, _job: Job, vm: str) -> str:
     return ""
 
 
-def add_to_other_config(rows: Rows, _job: Job, vm: str, key: str, value: str) -> str:
-    config = rows.row("VM", vm)["other_config"]
+def add_to_other_config(cls: str, rows: Rows, _job: Job, ref: str, key: str, value: str) -> str:
+    config = rows.row(cls, ref)["other_config"]
     if key in config:
-        raise ApiError("MAP_DUPLICATE_KEY", "VM", "other_config", vm, key)
+        raise ApiError("MAP_DUPLICATE_KEY", cls, "other_config", ref, key)
     config[key] = value
     return ""
 
 
-def remove_from_other_config(rows: Rows, _job: Job, vm: str, key: str) -> str:
-    rows.row("VM", vm)["other_config"].pop(key, None)
+def remove_from_other_config(cls: str, rows: Rows, _job: Job, ref: str, key: str) -> str:
+    rows.row(cls, ref)["other_config"].pop(key, None)
     return ""
 
 
@@ -187,8 +187,10 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "VM.hard_shutdown": hard_shutdown,
     "VM.destroy": destroy_vm,
     "VM.provision": provision,
-    "VM.add_to_other_config": add_to_other_config,
-    "VM.remove_from_other_config": remove_from_other_config,
+    "VM.add_to_other_config": partial(add_to_other_config, "VM"),
+    "VM.remove_from_other_config": partial(remove_from_other_config, "VM"),
+    "VDI.add_to_other_config": partial(add_to_other_config, "VDI"),
+    "VDI.remove_from_other_config": partial(remove_from_other_config, "VDI"),
     "VM.set_name_label": partial(set_field, "name_label"),
     "VM.set_blocked_operations": partial(set_field, "blocked_operations"),
     "VDI.create": create_disk,
