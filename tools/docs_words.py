@@ -65,6 +65,14 @@ CLASSES: Final = {
             "to another host after three."
         ),
     ),
+    "ShutOut": (
+        "Shut out: the same call again, when we are let in",
+        (
+            "The password is wrong, or cannot be read, or the user has no role in the pool. The "
+            "launch waits and says so, as for a busy pool: the pools file may be put right "
+            "meanwhile."
+        ),
+    ),
     "Refused": (
         "Refused: undo",
         "It is never tried on another host. Any code that is in no list counts as refused.",

@@ -28,6 +28,7 @@
         ├── Place               another host
         ├── LostRace            somebody made it first: look, and adopt
         ├── OutcomeUnknown      it may have happened: look before anything is sent
+        ├── ShutOut             we are not let in: the same call again, when we are
         └── Refused             undo; never tried on another host
 """
 
@@ -185,9 +186,13 @@ class OutcomeUnknown(PoolError):
     """The call may or may not have happened: look before anything is sent."""
 
 
+class ShutOut(PoolError):
+    """The pool does not let us in: the same call again, when it does."""
+
+
 class Refused(PoolError):
     """The pool will not do this, on any host: undo."""
 
 
-PASSING: Final = (Busy, OutcomeUnknown, Place)
+PASSING: Final = (Busy, OutcomeUnknown, Place, ShutOut)
 """What may pass by itself, as an undo sees it, which has no other host to go to."""

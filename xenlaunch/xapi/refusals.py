@@ -25,6 +25,7 @@ from xenlaunch.errors import (
     Redirected,
     Refused,
     SessionLost,
+    ShutOut,
     Unsteady,
 )
 from xenlaunch.xapi.storage_refusals import STORAGE_REFUSED, UNSTEADY
@@ -119,6 +120,13 @@ UNKNOWN: Final = {
     "ANSWER_UNREADABLE": "{1} answered the call {0}, but not in a way to be read: {2}.",
 }
 
+SHUT_OUT: Final = {
+    "SESSION_AUTHENTICATION_FAILED": "The pool does not accept the user {0} with this password; "
+    "correct the pools file.",
+    "SESSION_AUTHORIZATION_FAILED": "The user {0} has no role in this pool: {1}",
+    "PASSWORD_MISSING": "The password of the pool {0} is not to be had: {1}",
+}
+
 REFUSED: Final = STORAGE_REFUSED | {
     "HANDLE_INVALID": "The {0} is gone from the pool ({1}).",
     "UUID_INVALID": "The pool has no {0} with the uuid {1}.",
@@ -133,9 +141,6 @@ REFUSED: Final = STORAGE_REFUSED | {
     "MESSAGE_METHOD_UNKNOWN": "The pool does not know the call {0}; its version may be too old.",
     "MESSAGE_PARAMETER_COUNT_MISMATCH": "The pool takes {1} parameters for {0}, not {2}.",
     "MESSAGE_REMOVED": "The pool no longer has this call.",
-    "SESSION_AUTHENTICATION_FAILED": "The pool does not accept the user {0} with this password; "
-    "correct the pools file.",
-    "SESSION_AUTHORIZATION_FAILED": "The user {0} has no role in this pool: {1}",
     "RBAC_PERMISSION_DENIED": "The user of the pools file lacks the permission {0}: {1}",
     "PERMISSION_DENIED": "The pool denies permission: {0}",
     "LICENCE_RESTRICTION": "The pool's licence does not include {0}.",
@@ -197,7 +202,6 @@ REFUSED: Final = STORAGE_REFUSED | {
     "TRANSPORT_PIF_NOT_CONFIGURED": "The interface {0} has no address to carry a tunnel.",
     "XENAPI_MISSING_PLUGIN": "The host has no plug-in {0}.",
     "XENAPI_PLUGIN_FAILURE": "A plug-in of the host failed ({0}): {2}",
-    "PASSWORD_MISSING": "The password of the pool {0} is not to be had: {1}",
     "REQUEST_TOO_LONG": "The call has {0:size}; the pool takes {1:size} at most.",
 }
 
@@ -208,6 +212,7 @@ _CLASSES: Final[tuple[tuple[type[PoolError], dict[str, str]], ...]] = (
     (Unsteady, UNSTEADY),
     (Place, PLACE),
     (LostRace, LOST_RACE),
+    (ShutOut, SHUT_OUT),
     (OutcomeUnknown, UNKNOWN),
     (Refused, REFUSED),
 )

@@ -21,7 +21,15 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from xenlaunch.errors import Busy, OutcomeUnknown, PoolError, Redirected, Refused, SessionLost
+from xenlaunch.errors import (
+    Busy,
+    OutcomeUnknown,
+    PoolError,
+    Redirected,
+    Refused,
+    SessionLost,
+    ShutOut,
+)
 from xenlaunch.xapi.members import Members
 from xenlaunch.xapi.refusals import refusal
 from xenlaunch.xapi.transport import BROKEN, Transport, Trust, Unsent
@@ -325,7 +333,7 @@ class Session:
             return
         error = refusal(_LOGIN, failed.code, failed.params)
         # A directory locks an account out that is tried with a wrong password too often.
-        pause = self._login_pause * (10 if isinstance(error, Refused) else 1)
+        pause = self._login_pause * (10 if isinstance(error, Refused | ShutOut) else 1)
         if self._clock() - failed.at < pause:
             raise error
         self._failed = None

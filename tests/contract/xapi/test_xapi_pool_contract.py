@@ -7,7 +7,7 @@ import pytest
 from tests.contract.xapi.conftest import OpenSession
 from tests.support.simulators import SimulatorProcess
 from tests.support.waiting import wait_until
-from xenlaunch.errors import Busy, OutcomeUnknown, PoolError, Refused, SessionLost
+from xenlaunch.errors import Busy, OutcomeUnknown, PoolError, Refused, SessionLost, ShutOut
 from xenlaunch.xapi.fields import FIELDS
 from xenlaunch.xapi.pending import Outcome, find_marked, mark_headers, mark_of, settle
 from xenlaunch.xapi.records import Event, Records
@@ -45,7 +45,7 @@ def test_a_login_is_a_session_of_the_pool(session: Session) -> None:
 
 
 def test_a_wrong_password_is_refused(pool: SimulatorProcess, open_session: OpenSession) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ShutOut) as caught:
         open_session(password="wr0ng").read("VM.get_all")
 
     assert caught.value.code == "SESSION_AUTHENTICATION_FAILED"

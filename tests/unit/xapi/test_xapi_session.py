@@ -8,7 +8,15 @@ from pydantic import SecretStr
 
 from tests.support.waiting import wait_until
 from tests.unit.xapi.conftest import PASSWORD, Host, Line, Open, Serve, hang_until
-from xenlaunch.errors import BadSettings, Busy, OutcomeUnknown, PoolError, Refused, SessionLost
+from xenlaunch.errors import (
+    BadSettings,
+    Busy,
+    OutcomeUnknown,
+    PoolError,
+    Refused,
+    SessionLost,
+    ShutOut,
+)
 from xenlaunch.xapi.session import Login, Session
 from xenlaunch.xapi.transport import Trust
 
@@ -152,14 +160,14 @@ def test_a_wrong_password_is_refused_once_and_never_shown(
     )
 
     for _ in range(2):
-        with pytest.raises(Refused, match="does not accept the user root") as caught:
+        with pytest.raises(ShutOut, match="does not accept the user root") as caught:
             session.read("VM.get_all")
         assert caught.value.code == "SESSION_AUTHENTICATION_FAILED"
         assert "wr0ng" not in f"{caught.value.as_record()} {caught.value!r}"
     assert len(host.calls) == 1  # the second thread is told what the first one heard
 
     now[0] = 21.0
-    with pytest.raises(Refused):
+    with pytest.raises(ShutOut):
         session.read("VM.get_all")
     assert len(host.calls) == 2
 
