@@ -2,8 +2,8 @@
 
 Each figure is a mean in seconds before `--time-scale`, and says what it rests on: `fact` (read in
 XAPI's sources) or `assumed` (no table is published; chosen within the ranges people report).
-Jitter comes from a seed. A latency that is set from outside is meant as it is: neither scaled nor
-jittered.
+Jitter comes from a seed. A latency that is set from outside is meant as it is, neither scaled nor
+jittered, and so is the life of a task.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Figure(NamedTuple):
 
     seconds: float
     basis: Literal["fact", "assumed"]
+    scaled: bool = True
 
 
 FIGURES: Final[Mapping[str, Figure]] = {
@@ -65,6 +66,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "Bond.create": Figure(1.0, "assumed"),
     "guest.boot": Figure(15.0, "assumed"),  # from VM.start's end to the guest's first word
     "guest.address": Figure(4.0, "assumed"),  # from there to its first address
+    # how long an ended sub-task stays until xapi has read and destroyed it: two looks at the events
+    "subtask.read": Figure(0.1, "assumed", scaled=False),
     "retry.least": Figure(1.0, "fact"),  # waits of a call that met another operation
     "retry.most": Figure(20.0, "fact"),
     "retry.quick": Figure(2.0, "fact"),  # the same, for the devices of a VM that starts
@@ -83,9 +86,12 @@ class Latency:
         """Seconds that the act takes this time."""
         if name in self._set:
             return self._set[name]
+        figure = FIGURES[name]
+        if not figure.scaled:
+            return figure.seconds
         if not self.scale:
             return 0.0
-        return FIGURES[name].seconds * self.scale * self._chance.uniform(1 - JITTER, 1 + JITTER)
+        return figure.seconds * self.scale * self._chance.uniform(1 - JITTER, 1 + JITTER)
 
     def of_call(self, verb: str, *, changes: bool) -> float:
         """Seconds of the call itself, for the small ones; what is too short to wait is nothing."""
@@ -109,7 +115,7 @@ class Latency:
 
     def current(self) -> dict[str, float]:
         return {
-            name: self._set.get(name, figure.seconds * self.scale)
+            name: self._set.get(name, figure.seconds * (self.scale if figure.scaled else 1))
             for name, figure in FIGURES.items()
         }
 

@@ -39,6 +39,7 @@ class Tasks:
         self.owner_of: dict[str, str] = {}  # the user, who may have logged out
         self._progress: dict[str, float] = {}
         self._sleepers: dict[str, set[asyncio.Future[None]]] = {}
+        self._being_read: set[str] = set()  # ended tasks of sub-operations
 
     # -- the life of a task
 
@@ -118,10 +119,20 @@ class Tasks:
         return self.created, self.finished, self.session_of, self.owner_of, self._progress
 
     def remove(self, row: Row) -> None:
+        for sub in self.world.db.rows("task", list(row["subtasks"])):
+            if sub.ref in self._being_read:
+                self.remove(sub)
         for memory in self._memories():
             memory.pop(row.ref, None)
         self.cancelled.discard(row.ref)
+        self._being_read.discard(row.ref)
         self.world.db.destroy(row)
+
+    def remove_when_read(self, row: Row) -> None:
+        """Leave the ended task of a sub-operation for as long as xapi takes to read it."""
+        self._being_read.add(row.ref)
+        seconds = self.world.latency.of("subtask.read")
+        asyncio.get_running_loop().call_later(seconds, self.remove, row)
 
     # -- what clients do to them
 
@@ -203,6 +214,7 @@ class Tasks:
         for memory in self._memories():
             memory.clear()
         self.cancelled.clear()
+        self._being_read.clear()
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

@@ -29,10 +29,10 @@ async def suboperation(call: Call, name: str, body: Body, *args: Any, may_stop: 
         await call.world.faults.at_body(sub, args, "after")
     except ApiError as failed:
         tasks.fail(sub.task, failed)
-        tasks.remove(sub.task)
+        tasks.remove_when_read(sub.task)
         if isinstance(failed, TaskCancelled):
             call.stop_if_cancelled()
         raise
     tasks.succeed(sub.task, value)
-    tasks.remove(sub.task)
+    tasks.remove_when_read(sub.task)
     return value

@@ -10,6 +10,7 @@ import pytest
 
 from simulator.dispatch import serve
 from simulator.errors import ApiError
+from simulator.faults import Rule
 from simulator.tasks import COMPLETED_KEPT_SECONDS, PENDING_KEPT_SECONDS
 
 Pretend = Callable[..., None]
@@ -87,6 +88,45 @@ def test_a_synchronous_call_has_a_task_only_while_it_runs(pretend: Pretend) -> N
         await pool.call("VM.clone", pool.one("VM", "debian-12").ref, "web")
         assert pool.db.all("task") == []
         assert pool.db.tables["task"].deletions
+
+    pretend(scenario)
+
+
+def test_a_sub_operation_is_seen_to_end_with_its_result(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        seen: dict[str, dict[str, Any]] = {}
+        token = (await pool.call("event.from", ["task"], "", 0.0))["token"]
+        task = await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
+        gone: set[str] = set()
+        while len(gone) < 1:
+            answer = await pool.call("event.from", ["task"], token, 10.0)
+            token = answer["token"]
+            for event in answer["events"]:
+                if event["operation"] == "del":
+                    gone.add(event["ref"])
+                else:
+                    seen[event["ref"]] = dict(event["snapshot"].row.record())
+
+        (sub,) = gone
+        (vbd,) = pool.db.rows("VBD", pool.one("VM", "web")["VBDs"])
+        assert seen[sub]["name_label"] == "Async.VDI.clone"
+        assert (seen[sub]["status"], seen[sub]["subtask_of"]) == ("success", task)
+        assert seen[sub]["result"] == f"<value>{vbd['VDI']}</value>"
+        assert seen[task]["status"] == "success"
+
+    pretend(scenario)
+
+
+def test_a_sub_operation_is_seen_to_fail_with_its_error(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        error = ["SR_BACKEND_FAILURE_46", "", "x", ""]
+        pool.world.faults.rules.append(Rule.read({"method": "VDI.clone", "error": error}))
+        task = await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
+        await pool.ended(task)
+
+        (sub,) = pool.db.rows("task", pool.db.get("task", task)["subtasks"])
+        assert (sub["status"], sub["error_info"]) == ("failure", error)
+        await pool.until(lambda: not pool.db.get("task", task)["subtasks"], "xapi has read it")
 
     pretend(scenario)
 
