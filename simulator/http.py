@@ -1,7 +1,8 @@
 """HTTP/1.1 as XAPI's own server speaks it: keep-alive, one request after the other.
 
-A connection's requests are answered in their order, however many arrive at once; a body that is
-too large ends the connection before it is read.
+A connection's requests are answered in their order, however many arrive at once. A body that is
+too large is refused before it is read and ends the connection; what is still sent of it is thrown
+away, for a client that is hung up upon while it sends never sees the answer.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _REASONS: Final = {
     500: "Internal Server Error",
 }
 _HEADERS_MAX: Final = 64 * 1024
+#: so long may a client go on to send what was refused
+_LINGER_SECONDS: Final = 30.0
 
 
 class Request(NamedTuple):
@@ -87,6 +90,10 @@ class Connection(asyncio.Protocol):
         self._answering: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._is_refusing = False  # a body that is too large
+        self._is_refused = False  # and its client was told
+        self._is_drained = False  # and has sent all of it
+        self._is_heard_out = False  # the client has said all
         self._reset()
 
     def _reset(self) -> None:
@@ -111,6 +118,11 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         self._writable.set()
 
+    def eof_received(self) -> bool:
+        """The client has said all; it still gets its answers (over TLS there is no such half)."""
+        self._is_heard_out = self._transport is not None and self._transport.can_write_eof()
+        return self._is_heard_out and self._answering is not None
+
     def pause_writing(self) -> None:
         self._writable.clear()
 
@@ -123,7 +135,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self.abort()
         except httptools.HttpParserError:
-            self._write(error_page(400, "The request is no HTTP."), keep_alive=False)
+            if self._is_refusing:
+                self.abort()
+            else:
+                self._write(error_page(400, "The request is no HTTP."), keep_alive=False)
 
     # -- what the parser calls
 
@@ -149,6 +164,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:
+        if self._is_refusing:
+            return
         if self._upload is not None:
             self._upload.feed(part)
             return
@@ -160,6 +177,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._transport is None or self._transport.is_closing():
+            return
+        if self._is_refusing:
+            self._is_drained = True
+            self._hang_up_if_done()
             return
         request = Request(
             self._parser.get_method().decode("latin-1"),
@@ -185,7 +206,21 @@ class Connection(asyncio.Protocol):
 
     def _refuse_body(self) -> None:
         self._body = []
-        self._write(malformed_page(), keep_alive=False)
+        self._is_refusing = True
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.abort)
+        self._answer_next()
+
+    def _tell_refused(self) -> None:
+        self._is_refused = True
+        page = malformed_page()
+        self._write_head(page, len(page.body), keep_alive=False)
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._hang_up_if_done()
+
+    def _hang_up_if_done(self) -> None:
+        if self._is_refused and self._is_drained and self._transport is not None:
+            self._transport.close()
 
     # -- answering
 
@@ -233,6 +268,12 @@ class Connection(asyncio.Protocol):
     def _answer_next(self) -> None:
         while self._queue and self._answering is None:
             self._answer(self._queue.popleft())
+        if self._answering is not None:
+            return
+        if self._is_refusing and not self._is_refused:
+            self._tell_refused()
+        elif self._is_heard_out and self._transport is not None:
+            self._transport.close()
 
     def _write(self, response: Response, *, keep_alive: bool) -> None:
         self._write_head(response, len(response.body), keep_alive=keep_alive)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -64,6 +68,52 @@ def test_nothing_that_is_sent_ends_it(shared_simulator: Process, sent: bytes) ->
     assert shared_simulator.rpc("system.isAlive:x")["result"] == "x"
 
 
+def _ask(line: http.client.HTTPConnection, body: Any) -> tuple[int, str]:
+    try:
+        line.request("POST", "/jsonrpc", body, encode_chunked=not isinstance(body, bytes))
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        line.close()
+
+
+def _ask_http_client(url: str, body: bytes) -> tuple[int, str]:
+    return _ask(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10), body)
+
+
+def _ask_urllib(url: str, body: bytes) -> tuple[int, str]:
+    try:
+        urllib.request.urlopen(f"{url}/jsonrpc", body, timeout=10)  # noqa: S310 - ours
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code, answer.read().decode()
+    return 200, ""
+
+
+def _ask_in_chunks(url: str, body: bytes) -> tuple[int, str]:
+    parts = (body[at : at + 65536] for at in range(0, len(body), 65536))
+    return _ask(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10), parts)
+
+
+@pytest.mark.parametrize("ask", [_ask_http_client, _ask_urllib, _ask_in_chunks])
+def test_who_sends_too_much_gets_the_answer(shared_simulator: Process, ask: Any) -> None:
+    status, page = ask(shared_simulator.url, b"x" * 10_485_760)
+
+    assert status == 500
+    assert page.startswith("<html><body><h1>HTTP 500 internal server error</h1>")
+
+
+def test_what_is_too_large_is_answered_after_what_came_before(shared_simulator: Process) -> None:
+    slow = {"method": "event.from", "params": [shared_simulator.login(), ["vm"], "", 0.01], "id": 1}
+    too_large = _post("/jsonrpc", b"x" * 1_000_000)
+
+    answer = _send(shared_simulator.port, _post("/jsonrpc", json.dumps(slow).encode()) + too_large)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.count(b"HTTP/1.1 500 Internal Server Error") == 1
+    assert answer.endswith(b"</body></html>")
+
+
 def test_a_request_may_come_byte_by_byte(shared_simulator: Process) -> None:
     request = _post("/jsonrpc", b'{"method":"system.isAlive:a","params":[],"id":1}')
 
@@ -111,6 +161,8 @@ def test_plain_text_and_broken_handshakes_at_the_https_port(
     ):
         line.sendall(_post("/jsonrpc", b'{"method":"system.isAlive:tls","params":[],"id":1}'))
         assert b'"result":"tls"' in line.recv(65536)
+    ours = http.client.HTTPSConnection(f"127.0.0.1:{port}", timeout=10, context=context)
+    assert _ask(ours, b"x" * 10_485_760)[0] == 500
     assert process.rpc("system.isAlive:x")["result"] == "x"
 
 
