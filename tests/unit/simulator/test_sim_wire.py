@@ -172,6 +172,15 @@ def test_list_methods_is_not_wrapped(shared_simulator: Any) -> None:
     assert "<value>Async.VM.get_record</value>" not in answer
 
 
+def test_that_it_is_alive_is_wrapped_as_any_answer(shared_simulator: Any) -> None:
+    assert xml(shared_simulator, "system.isAlive:a&amp;b") == (
+        '<?xml version="1.0"?><methodResponse><params><param><value><struct>'
+        "<member><name>Status</name><value>Success</value></member>"
+        "<member><name>Value</name><value>a&amp;b</value></member>"
+        "</struct></value></param></params></methodResponse>"
+    )
+
+
 def test_json_of_both_versions(shared_simulator: Any, session: str) -> None:
     vm = shared_simulator.rpc("VM.get_by_name_label", session, "debian-12")["result"][0]
     first = json.dumps({"method": "VM.get_VCPUs_max", "params": [session, vm], "id": "a"})
