@@ -41,10 +41,10 @@ def _bridge(call: Call, wanted: str) -> str:
     taken = {row["bridge"] for row in call.db.all("network")}
     if not wanted:
         return next(name for n in itertools.count() if (name := f"xapi{n}") not in taken)
-    if wanted in taken:
-        raise ApiError("BRIDGE_NAME_EXISTS", wanted)
     if len(wanted) > _BRIDGE_MAX or wanted.startswith(_RESERVED):
         raise ApiError("INVALID_VALUE", "bridge", wanted)
+    if wanted in taken:
+        raise ApiError("BRIDGE_NAME_EXISTS", wanted)
     return wanted
 
 

@@ -50,11 +50,11 @@ def free_devices(call: Call, vm: Row) -> list[str]:
 async def create(call: Call, args: Any) -> str:
     values = read_constructor("VIF", args)
     vm = call.db.get("VM", values["VM"])
-    _assert_takes_trunks(call, values["network"], values["trunks"])
     device = values["device"]
     if not (device.isascii() and device.isdecimal()) or len(device) > 6:
         raise ApiError("INVALID_DEVICE", device)
     values |= _address(vm, values["MAC"], int(device))
+    _assert_takes_trunks(call, values["network"], values["trunks"])
     _assert_free(call, vm, device)
     await call.spend("VIF.create")
     call.db.get("VM", vm.ref)

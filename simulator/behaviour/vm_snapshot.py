@@ -102,6 +102,7 @@ async def _wake(call: Call, vm: Row, host: Row, devices: list[Row]) -> None:
 
 #: what a VM keeps through a revert: all else is the snapshot's
 _REVERTED: Final = (
+    "name_description",
     "memory_static_min",
     "memory_static_max",
     "memory_dynamic_min",

@@ -129,12 +129,18 @@ def _settle(call: Call, vm: Row) -> None:
 
 
 def _choose(call: Call, vm: Row) -> Row:
-    """The host of the VM's affinity if it will do, else the one with most room."""
-    hosts = possible_hosts(call, vm)
+    """
+    The host of the VM's affinity if it will do, else the one with most room.
+
+    Where none has room enough, memory is left out of account, and the start fails on the host.
+    """
+    hosts = possible_hosts(call, vm) or possible_hosts(call, vm, memory=False)
     if not hosts:
         raise ApiError("NO_HOSTS_AVAILABLE")
     free = call.world.memory.free
-    return max(hosts, key=lambda host: (host.ref == vm["affinity"], free(host)))
+    chosen = max(hosts, key=lambda host: (host.ref == vm["affinity"], free(host)))
+    assert_can_boot_here(call, vm, chosen)
+    return chosen
 
 
 @contextmanager

@@ -123,10 +123,12 @@ def test_a_vif_is_checked_when_it_is_made(pretend: Pretend) -> None:
         vm, network = await pool.vm(), pool.one("network", "guest").ref
 
         async def error(**more: Any) -> list[str]:
-            return list(await pool.refused("VIF.create", vif(vm, network, **more)))
+            return list(await pool.refused("VIF.create", {**vif(vm, network), **more}))
 
         assert await error(device="eth1") == ["INVALID_DEVICE", "eth1"]
         assert await error(MAC="no") == ["MAC_INVALID", "no"]
+        assert await error(MAC="no", network=NULL) == ["MAC_INVALID", "no"]
+        assert await error(device="2", network=NULL) == ["HANDLE_INVALID", "network", NULL]
         assert await error(device="0") == ["DEVICE_ALREADY_EXISTS", "0"]
         made = pool.db.get("VIF", await pool.call("VIF.create", vif(vm, network)))
         assert made["MAC"] == mac_for(vm["other_config"]["mac_seed"], 1)
@@ -153,6 +155,10 @@ def test_a_vif_is_checked_when_it_is_made(pretend: Pretend) -> None:
     pretend(scenario)
 
 
+async def _refused_bridge(pool: Any, bridge: str) -> list[str]:
+    return list(await pool.refused("network.create", {"other_config": {}, "bridge": bridge}))
+
+
 def test_networks(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         made = [
@@ -165,9 +171,10 @@ def test_networks(pretend: Pretend) -> None:
             ("xapi0", 1500, True),
             ("xapi1", 1500, True),
         ]
-        for bridge, error in (("xapi1", "BRIDGE_NAME_EXISTS"), ("eth7", "INVALID_VALUE")):
-            record = {"other_config": {}, "bridge": bridge}
-            assert (await pool.refused("network.create", record))[0] == error
+        await pool.call("network.create", {"other_config": {}, "bridge": "br7"})
+        assert await _refused_bridge(pool, "br7") == ["BRIDGE_NAME_EXISTS", "br7"]
+        for reserved in ("xapi1", "eth7", "b" * 16):
+            assert await _refused_bridge(pool, reserved) == ["INVALID_VALUE", "bridge", reserved]
         vm = await pool.vm()
         dropped = await pool.call("VIF.create", vif(vm, made[0].ref))
         await pool.call("network.destroy", made[0].ref)

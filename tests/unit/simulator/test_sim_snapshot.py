@@ -84,11 +84,12 @@ def test_a_vm_goes_back_to_its_snapshot(pretend: Pretend, how: str) -> None:
         assert vm["power_state"] == "Running"
         before = disks(pool, vm)
         pool.db.put(vm, "other_config", "later", "yes")
+        pool.db.set(vm, "name_description", "later")
         (mac,) = {vif["MAC"] for vif in pool.db.rows("VIF", vm["VIFs"])}
 
         await pool.done("VM.revert", snapshot)
 
-        assert "later" not in vm["other_config"]
+        assert "later" not in {*vm["other_config"], vm["name_description"]}
         assert vm["name_label"] == "web"
         assert vm["power_state"] == ("Halted" if how == "snapshot" else "Suspended")
         assert {vif["MAC"] for vif in pool.db.rows("VIF", vm["VIFs"])} == {mac}

@@ -11,6 +11,7 @@ import pytest
 
 from simulator.faults import Rule
 from simulator.memory import MIB, overhead
+from simulator.values import NULL
 
 Pretend = Callable[..., None]
 GIB = 1024 * MIB
@@ -128,8 +129,21 @@ def test_the_checks_of_the_vm_come_in_their_order(pretend: Pretend) -> None:
 def test_start_without_a_host_says_only_that_there_is_none(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()
-        await pool.call("VM.set_memory_limits", vm.ref, 0, 300 * GIB, 300 * GIB, 300 * GIB)
+        for host in pool.db.all("host"):
+            await pool.call("host.disable", host.ref)
         assert await pool.refused("VM.start", vm.ref, False, False) == ["NO_HOSTS_AVAILABLE"]
+
+    pretend(scenario)
+
+
+def test_start_where_no_host_has_room_fails_on_one_of_them(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.set_memory_limits", vm.ref, 0, 300 * GIB, 300 * GIB, 300 * GIB)
+        refused = await pool.refused("VM.start", vm.ref, False, False)
+        assert refused[0] == "HOST_NOT_ENOUGH_FREE_MEMORY"
+        assert int(refused[1]) > 300 * GIB > int(refused[2])
+        assert (vm["power_state"], vm["scheduled_to_be_resident_on"]) == ("Halted", NULL)
         assert await pool.call("VM.get_possible_hosts", vm.ref) == []
         error = await pool.refused(
             "VM.assert_can_boot_here", vm.ref, pool.one("host", "host-1").ref
