@@ -21,11 +21,11 @@ from tests.storm.rig import Rig
 Tell = Callable[[str], None]
 
 LEASE: Final = 2_500
-BATCH: Final = 48
 WORKERS: Final = 8
 TIME_SCALE: Final = 0.02
-ROUNDS: Final = 3
-"""How often a point that was not reached is tried: what is timed may go another way."""
+SIZES: Final = (48, 24, 8)
+"""How many points are struck in one batch: what is not reached among many deaths is tried again
+among fewer, for what is timed may go another way."""
 
 
 @dataclass
@@ -61,22 +61,32 @@ class CrashPoints:
         self.rig.__exit__(*error)
 
     def listed(self, lives: Iterable[Life] = LIVES) -> list[Doomed]:
-        """The points of these lives, found by living them; one that two lives have counts once."""
+        """The points of these lives, found by living them; one that two lives have counts once.
+
+        They are lived twice, and what was passed both times counts: the rest is chance.
+        """
         lives = list(lives)
-        lived = self.batches.run([Doomed(life) for life in lives])
-        if lived.findings:
-            raise AssertionError("\n".join(lived.findings.all()))
+        first, again = self._live(lives), self._live(lives)
         found: list[Doomed] = []
         known: set[str] = set()
         for life in lives:
-            passed = list(
-                of_the_death(lived.passed[life.name]) if life.dooms else lived.passed[life.name]
-            )
+            passed = [name for name in first[life.name] if name in again[life.name]]
             new = [name for name in passed if key_of(life, name) not in known]
             known |= {key_of(life, name) for name in new}
             found += [Doomed(life, name) for name in new]
             self.tell(f"{life.name}: {len(passed)} points, {len(new)} of them new")
         return found + self._of_the_process()
+
+    def _live(self, lives: Sequence[Life]) -> dict[str, list[str]]:
+        """What each of these lives passes."""
+        lived = self.batches.run([Doomed(life) for life in lives])
+        if lived.findings:
+            raise AssertionError("\n".join(lived.findings.all()))
+        return {
+            life.name: list(of_the_death(passed) if life.dooms else passed)
+            for life in lives
+            for passed in [lived.passed[life.name]]
+        }
 
     def _of_the_process(self) -> list[Doomed]:
         """What a process writes for itself: its roles, and the leases that it prolongs."""
@@ -94,9 +104,9 @@ class CrashPoints:
     def strike(self, doomed: Sequence[Doomed]) -> Outcome:
         """Have each of them struck; what is wrong is looked for again one by one, to name it."""
         outcome, left, begun = Outcome(), mixed(doomed), time.monotonic()
-        for _ in range(ROUNDS):
+        for size in SIZES:
             missed: list[Doomed] = []
-            for batch in in_batches(left):
+            for batch in in_batches(left, size):
                 missed += self._strike(batch, outcome)
             left = missed
         outcome.unreached = list(left)
@@ -151,7 +161,7 @@ def third(points: Iterable[Doomed], which: int) -> list[Doomed]:
     return [one for one in points if number_of(one) % 3 == which % 3]
 
 
-def in_batches(points: Sequence[Doomed]) -> Iterator[list[Doomed]]:
+def in_batches(points: Sequence[Doomed], size: int) -> Iterator[list[Doomed]]:
     """So many at once; a subject that is no launch dies once in a batch."""
     left = list(points)
     while left:
@@ -159,7 +169,7 @@ def in_batches(points: Sequence[Doomed]) -> Iterator[list[Doomed]]:
         subjects: set[str] = set()
         rest = []
         for one in left:
-            if len(batch) < BATCH and not (one.subject and one.subject in subjects):
+            if len(batch) < size and not (one.subject and one.subject in subjects):
                 batch.append(one)
                 subjects.add(one.subject)
             else:

@@ -32,7 +32,7 @@ IN_FLIGHT: Final = 40
 WORKERS: Final = 4
 TIME_SCALE: Final = 0.3
 LAST_SECONDS: Final = 180.0
-LOOK_EVERY: Final = 0.1
+REPORT_EVERY: Final = 20
 
 
 @dataclass
@@ -46,6 +46,10 @@ class Round:
     from_death: list[float] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
     seconds: float = 0.0
+
+    @property
+    def struck(self) -> int:
+        return sum(self.kills.values())
 
 
 class Storm:
@@ -66,8 +70,7 @@ class Storm:
         self.strikes = Strikes(rig, self.chance, self.recovery, self._later)
         self._acts: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._struck = 0
-        self._faults_read = 0.0
+        self._reported = 0
         self._next = 0.0
 
     def rage(self, kills: int) -> Round:
@@ -95,9 +98,8 @@ class Storm:
             if kind:
                 self.round.kills[kind] += 1
             self._count_rules()
-            if sum(self.round.kills.values()) % 10 == 0:
-                self.tell(f"  {self._progress()}")
-        return sum(self.round.kills.values()) >= kills
+            self._report()
+        return self.round.struck >= kills
 
     def _strike(self) -> str:
         try:
@@ -135,9 +137,14 @@ class Storm:
         for kind in OF_ACTION.values():
             self.round.kills[kind] = struck[kind]
 
+    def _report(self) -> None:
+        if self.round.struck >= self._reported + REPORT_EVERY:
+            self._reported = self.round.struck
+            self.tell(f"  {self._progress()}")
+
     def _progress(self) -> str:
-        kills = sum(self.round.kills.values())
-        return f"round {self.round.number}: {kills} kills, {len(self.demand.expected)} launches"
+        asked = len(self.demand.expected)
+        return f"round {self.round.number}: {self.round.struck} kills, {asked} launches"
 
     def _judge(self) -> None:
         self._count_rules()
