@@ -32,6 +32,9 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     points = commands.add_parser("points", help="strike the crash points")
     points.add_argument("--only", default="", help="those that have this in their names")
     points.add_argument("--third", type=int, help="one of three thirds: 0, 1 or 2")
+    points.add_argument(
+        "--stall", metavar="SECONDS", help="a worker does not die at its point, but stands still"
+    )
     points.add_argument("--list", action="store_true", help="list them, and strike none")
     rage = commands.add_parser("random", help="kill at random")
     rage.add_argument("--seed", help="goes on where the storm of this seed has ended")
@@ -74,7 +77,8 @@ def rage(options: argparse.Namespace) -> int:
 def strike(options: argparse.Namespace) -> int:
     folder = FOLDER / "points"
     shutil.rmtree(folder, ignore_errors=True)
-    with CrashPoints(folder, say) as crash_points:
+    more = {"STORM_STALL": options.stall} if options.stall else {}
+    with CrashPoints(folder, say, **more) as crash_points:
         listed = crash_points.listed()
         chosen = [one for one in listed if options.only in str(one)]
         if options.third is not None:
@@ -89,7 +93,8 @@ def strike(options: argparse.Namespace) -> int:
         say(f"not reached: {one}")
     for name, findings in outcome.findings:
         describe(name, findings)
-        say(f"again: make storm STORM_ARGS='points --only \"{name}\"'")
+        stall = f" --stall {options.stall}" if options.stall else ""
+        say(f"again: make storm STORM_ARGS='points --only \"{name}\"{stall}'")
     return bool(outcome.findings)
 
 

@@ -20,10 +20,8 @@ from xenlaunch.record import Record
 
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
-COUNTED: Final = ("VM", "VBD", "VIF", "VDI", "VM_metrics", "VM_guest_metrics", "console")
-"""The classes of which a launch makes objects."""
-
 PASSING: Final = frozenset({"session", "task", "role"})
+"""What comes and goes with the toolstack, and is no part of the pool."""
 
 MOVING: Final[Mapping[str, frozenset[str]]] = {
     "SR": frozenset({"VDIs", "physical_utilisation", "virtual_allocation"}),
@@ -140,9 +138,9 @@ def accounted(
     belongs = parts_of(after, vms | kept)
     leaks = [
         f"{cls} {row.get('uuid', ref)} is nobody's: {_described(row)}"
-        for cls in COUNTED
-        for ref, row in after.get(cls, {}).items()
-        if ref not in before.get(cls, {}) and ref not in belongs
+        for cls, rows in after.items()
+        for ref, row in rows.items()
+        if cls not in PASSING and ref not in before.get(cls, {}) and ref not in belongs
     ]
     named = [
         f"{record.id} ({record.name}) left {thing.cls} {thing.uuid}: {thing.advice}"
@@ -166,12 +164,7 @@ def parts_of(state: State, owners: set[str]) -> set[str]:
 
 def _refs_of_leftovers(state: State, records: Iterable[Record]) -> set[str]:
     named = {thing.uuid for record in records for thing in record.leftovers}
-    return {
-        ref
-        for cls in COUNTED
-        for ref, row in state.get(cls, {}).items()
-        if row.get("uuid") in named
-    }
+    return {ref for rows in state.values() for ref, row in rows.items() if row.get("uuid") in named}
 
 
 def _described(row: Mapping[str, Any]) -> str:

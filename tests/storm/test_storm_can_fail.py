@@ -11,19 +11,20 @@ from tests.storm.lives import BY_NAME
 
 STALL = {"STORM_STALL": "5"}
 
+STALL = {"STORM_STALL": "5"}
+STOOD_STILL = Doomed(BY_NAME["goes elsewhere"], "before intent clone open #1")
+
 FOUND_BY = {
-    "intent": (["lost its clone", "lost its disk", "lost a drive"], "", {}),
-    "lease": (["goes elsewhere"], "before intent clone open #1", STALL),
-    "whole-clone": (["is cut before the vbd of its clone"], "", {}),
+    "intent": ([Doomed(BY_NAME["lost its clone"]), Doomed(BY_NAME["lost its disk"])], {}),
+    "lease": ([STOOD_STILL], STALL),
+    "whole-clone": ([Doomed(BY_NAME["is cut before the vbd of its clone"])], {}),
 }
-"""The lives, and the point in each of them, by which a guard is missed."""
+"""The launches by which a guard is missed."""
 
 
-def run(folder: Path, guard: str, *, taken_out: bool) -> Findings:
-    lives, point, env = FOUND_BY[guard]
-    without = {"STORM_WITHOUT": guard} if taken_out else {}
-    with CrashPoints(folder, lambda _: None, **env, **without) as crash_points:
-        ended = crash_points.batches.run([Doomed(BY_NAME[life], point) for life in lives])
+def run(folder: Path, doomed: list[Doomed], **env: str) -> Findings:
+    with CrashPoints(folder, lambda _: None, **env) as crash_points:
+        ended = crash_points.batches.run(doomed)
     assert not ended.missed
     return ended.findings
 
@@ -31,5 +32,12 @@ def run(folder: Path, guard: str, *, taken_out: bool) -> Findings:
 @pytest.mark.long
 @pytest.mark.parametrize("guard", FOUND_BY)
 def test_a_guard_that_is_taken_out_is_missed(tmp_path: Path, guard: str) -> None:
-    assert run(tmp_path / "with", guard, taken_out=False).all() == []
-    assert run(tmp_path / "without", guard, taken_out=True).all() != []
+    doomed, env = FOUND_BY[guard]
+
+    assert run(tmp_path, doomed, STORM_WITHOUT=guard, **env).all() != []
+
+
+@pytest.mark.long
+def test_a_worker_that_stood_still_does_not_write(tmp_path: Path) -> None:
+    """With all guards in place: it finds that its lease is another's."""
+    assert run(tmp_path, [STOOD_STILL], **STALL).all() == []
