@@ -14,8 +14,8 @@ from xenlaunch.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-LEASE_MS: Final = 5_000
-KEEP_EVERY: Final = 1.5
+LEASE_MS: Final = 3_000
+KEEP_EVERY: Final = 1.0
 
 
 class Role(Protocol):
