@@ -184,8 +184,15 @@ def touched(before: State, after: State) -> Iterator[str]:
                 yield f"{cls} {row.get('uuid', ref)} ({row.get('name_label', '')}) is gone"
                 continue
             for name, value in row.items():
-                if name not in moving and now[name] != value:
+                if name not in moving and _foreign(now[name]) != value:
                     yield f"{cls} {row.get('uuid', ref)}: {name} was {value!r}, is {now[name]!r}"
+
+
+def _foreign(value: Any) -> Any:
+    """A map without what xenlaunch writes into it: a pool bears the deployment's generation."""
+    if not isinstance(value, dict):
+        return value
+    return {key: held for key, held in value.items() if not key.startswith("xenlaunch-")}
 
 
 def held(ledger: Ledger, url: str) -> list[str]:

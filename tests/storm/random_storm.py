@@ -7,6 +7,7 @@ its number, so that each can be had again alone.
 
 import heapq
 import itertools
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -160,9 +161,9 @@ class Storm:
 
 
 def one_round(folder: Path, seed: str, number: int, kills: int, tell: Tell) -> Round:
-    rig = Rig(
-        folder / f"round-{number}", time_scale=TIME_SCALE, workers=WORKERS, options=["--listen-all"]
-    )
+    here = folder / f"round-{number}"
+    shutil.rmtree(here, ignore_errors=True)  # a storm that was broken off has left its Redis there
+    rig = Rig(here, time_scale=TIME_SCALE, workers=WORKERS, options=["--listen-all"])
     with rig:
         rig.begin()
         return Storm(rig, seed, number, tell).rage(kills)
