@@ -35,7 +35,6 @@ _PLATFORM: Final = {
     "pae": "true",
     "nx": "true",
     "viridian": "false",
-    "device-model": "qemu-upstream-compat",
 }
 _RECOMMENDATIONS: Final = (
     '<restrictions><restriction field="memory-static-max" max="{memory}"/>'
@@ -67,7 +66,7 @@ CUSTOM: Final = (
         4 * GIB,
         2,
         [40 * GIB],
-        {"viridian": "true", "device-model": "qemu-upstream-uefi", "secureboot": "auto"},
+        {"viridian": "true", "secureboot": "auto"},
     ),
     Template("centos-6-pv", "CentOS 6, paravirtual", _PV, 1 * GIB, 1, [8 * GIB]),
 )
@@ -131,6 +130,11 @@ def add_default(call: Call, template: Template) -> Row:
     return _add(call, template, other, is_default_template=True, reference_label="pretended")
 
 
+def _device_model(boot: dict[str, Any]) -> dict[str, str]:
+    firmware = boot.get("HVM_boot_params", {}).get("firmware")
+    return {"device-model": f"qemu-upstream-{'uefi' if firmware == 'uefi' else 'compat'}"}
+
+
 def _add(call: Call, template: Template, other_config: dict[str, str], **more: Any) -> Row:
     vm = call.db.create(
         "VM",
@@ -148,7 +152,7 @@ def _add(call: Call, template: Template, other_config: dict[str, str], **more: A
         actions_after_shutdown="destroy",
         actions_after_reboot="restart",
         actions_after_crash="restart",
-        platform={**_PLATFORM, **template.platform},
+        platform={**_PLATFORM, **_device_model(template.boot), **template.platform},
         recommendations=_RECOMMENDATIONS.format(memory=1536 * GIB),
         other_config={"mac_seed": str(uuid.uuid4()), **other_config},
         HVM_shadow_multiplier=1.0,

@@ -57,6 +57,23 @@ def test_a_shipped_pool_launches_a_vm(start_simulator: Callable[..., Process], n
     assert record["resident_on"] in call("host.get_all")
 
 
+@pytest.mark.parametrize(
+    ("boot", "model"), [("bios", "qemu-upstream-compat"), ("uefi", "qemu-upstream-uefi")]
+)
+def test_a_template_has_the_device_model_of_its_firmware(
+    start_simulator: Callable[..., Process], tmp_path: Path, boot: str, model: str
+) -> None:
+    described = tmp_path / "pool.json"
+    templates = [{"name": "ours", "boot": boot, "disks_gib": [1]}]
+    described.write_text(json.dumps({"hosts": [HOST], "srs": [SR], "templates": templates}))
+    process = start_simulator("--pool", str(described))
+    session = process.login()
+
+    [template] = process.rpc("VM.get_by_name_label", session, "ours")["result"]
+    platform = process.rpc("VM.get_platform", session, template)["result"]
+    assert platform["device-model"] == model
+
+
 def test_a_local_sr_is_seen_by_its_host_alone(start_simulator: Callable[..., Process]) -> None:
     process = start_simulator("--pool", "generation-8.2")
     session = process.login()
