@@ -90,7 +90,7 @@ class WiredRedis:
         return lambda *words: self._run(name.upper(), *words)
 
     @contextmanager
-    def pipeline(self, *, transaction: bool) -> Iterator["WiredPipe"]:  # noqa: ARG002
+    def pipeline(self, *, transaction: bool) -> Iterator["WiredPipe"]:  # noqa: ARG002  as redis-py has it
         """What goes in one round trip is told apart here, transaction or not."""
         yield WiredPipe(self)
 
