@@ -96,8 +96,15 @@ def test_a_guest_without_an_address_runs_all_the_same(make_stack: MakeStack) -> 
 
 
 def test_a_launch_costs_at_most_thirty_calls(stack: Stack) -> None:
-    """Among fifty at once, and with every step having something to do."""
-    before = len(stack.pool.calls())
+    """Among fifty at once, and with every step having something to do.
+
+    The long polls are not counted: the longer fifty launches take, the more there are of them.
+    """
+
+    def asked() -> int:
+        return sum(call["method"] != "event.from" for call in stack.pool.calls())
+
+    before = asked()
     launches = stack.submit(
         50,
         memory="1GiB",
@@ -107,8 +114,7 @@ def test_a_launch_costs_at_most_thirty_calls(stack: Stack) -> None:
     )
     stack.ended(launches)
 
-    calls = len(stack.pool.calls()) - before
-    assert calls / 50 <= 30
+    assert (asked() - before) / 50 <= 30
 
 
 def test_two_requests_with_one_token_are_one_launch(stack: Stack) -> None:
