@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from xenlaunch import names
 from xenlaunch.errors import Busy, LostRace
-from xenlaunch.generation import ANOTHER, FREE, OURS, Borne, Known, judge, trouble
+from xenlaunch.generation import ANOTHER, FREE, OURS, Borne, Known, closed, judge, trouble
 from xenlaunch.ledger import Ledger
 from xenlaunch.xapi.pool import Reach
 
@@ -103,6 +103,29 @@ class Generations:
         self.replace(pool, key, self.borne(pool).epoch, wish)
         if self.borne(pool).epoch == wish:
             self._ledger.reach_epoch(pool, wish)
+
+    def close(self, pool: str) -> None:
+        """Have the pool bear nobody's generation, so that whoever used it last stops."""
+        mine = closed(self._claims["generation"])
+        key = names.generation_key(self._deployment)
+        self.replace(pool, key, self.borne(pool).generation, mine)
+        self._check_mine(pool, mine)
+
+    def take(self, pool: str) -> None:
+        """Have a pool that was closed bear our generation, with an epoch later than all before."""
+        mine = self._claims["generation"]
+        self._check_mine(pool, closed(mine))
+        self.set_epoch(pool, self._ledger.adopt_epoch(pool, self.borne(pool).epoch))
+        self.replace(pool, names.generation_key(self._deployment), closed(mine), mine)
+        self._check_mine(pool, mine)
+        self._ledger.claimed(pool, mine)
+        self._answers.pop(pool, None)
+        self.refresh()
+
+    def _check_mine(self, pool: str, wanted: str) -> None:
+        if self.borne(pool).generation != wanted:
+            sentence = f"Another Redis is adopting the pool {pool} at this moment, and was quicker."
+            raise Busy("ADOPTED_BY_ANOTHER", [pool], sentence)
 
     # The pool
 

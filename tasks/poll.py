@@ -3,7 +3,7 @@
 import ipaddress
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tasks.start import is_at_rest
 from tasks.vifs import interfaces
@@ -11,11 +11,19 @@ from xenlaunch import names
 from xenlaunch.errors import Busy, Parked, Place, Refused
 from xenlaunch.model import Host, Launch, NewDisk
 from xenlaunch.xapi.pool import Pool
+from xenlaunch.xapi.records import Records
 
 HOST_SECONDS: Final = 600
 """How long a VM is waited for whose host is down, once it has been started there."""
 
 NO_ADDRESS: Final = "running, no address"
+
+
+class Seen(Protocol):
+    """A pool whose cached records are looked at."""
+
+    @property
+    def records(self) -> Records: ...
 
 
 def poll(launch: Launch, pool: Pool) -> Launch:
@@ -119,7 +127,7 @@ def finish(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:
         key = names.OTHER_CONFIG_FINISHED
         pool.do(
             "finished",
-            *("VM.add_to_other_config", launch.vm, key, launch.id),
+            *("VM.add_to_other_config", launch.vm, key, pool.deed()),
             find=lambda: "" if key in pool.read("VM.get_other_config", launch.vm) else None,
         )
     pool.do("name", "VM.set_name_label", launch.vm, launch.request.name)
@@ -144,6 +152,6 @@ def finish_disk(launch: Launch, pool: Pool, index: int, vdi: str) -> None:
     )
 
 
-def host_of(pool: Pool, ref: str) -> Host | None:
+def host_of(pool: Seen, ref: str) -> Host | None:
     row = pool.records.get("host", ref)
     return Host(ref=ref, uuid=row["uuid"], name=row["name_label"]) if row else None

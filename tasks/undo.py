@@ -191,8 +191,8 @@ def keep(launch: Launch, pool: Pool, vm: str, record: dict[str, Any]) -> Leftove
     for vdi in pool.made("VDI"):
         disk = look(pool, "VDI", vdi)
         if disk is not None and names.OTHER_CONFIG_MARK in disk["other_config"]:
-            mark_kept(launch, pool, "VDI", vdi, disk)
-    mark_kept(launch, pool, "VM", vm, record)
+            mark_kept(pool, "VDI", vdi, disk, launch.id)
+    mark_kept(pool, "VM", vm, record, pool.deed())
     return Leftover(
         cls="VM",
         uuid=record["uuid"],
@@ -200,10 +200,10 @@ def keep(launch: Launch, pool: Pool, vm: str, record: dict[str, Any]) -> Leftove
     )
 
 
-def mark_kept(launch: Launch, pool: Pool, cls: str, ref: str, record: dict[str, Any]) -> None:
+def mark_kept(pool: Pool, cls: str, ref: str, record: dict[str, Any], value: str) -> None:
     key = names.OTHER_CONFIG_KEPT
     if key not in record["other_config"]:
-        pool.do(f"{names.UNDO}:keep:{ref}", f"{cls}.add_to_other_config", ref, key, launch.id)
+        pool.do(f"{names.UNDO}:keep:{ref}", f"{cls}.add_to_other_config", ref, key, value)
 
 
 def leftover(pool: Pool, cls: str, ref: str, error: PoolError) -> Leftover:

@@ -80,6 +80,7 @@ CLASSES: Final = {
 }
 
 OWN_CODES: Final = {
+    "ADOPTED_BY_ANOTHER": ("Busy", "Two Redis adopt one pool at once; it is in no launch's error."),
     "CANCELLED": ("Refused", "Its owner cancelled the launch."),
     "CANNOT_FIT": ("Refused", "No host could take the VM even if it were empty and in service."),
     "CLONE_RUNNING": ("Busy", "An earlier clone of this launch is still worked on in the pool."),
@@ -101,6 +102,8 @@ OWN_CODES: Final = {
     "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
     "HOST_WENT_DOWN": ("Place", "The VM's host was down, and is back: the VM does not run."),
     "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),
+    "KEPT": ("Refused", "An adopted launch had failed, and its VM was kept; Redis lost why."),
+    "LEDGER_ROLLED_BACK": ("Refused", "Redis is an older copy, and knew too little of the launch."),
     "MAC_IN_USE": ("Refused", "A MAC that was given is on a VIF, or claimed by another launch."),
     "NO_HOSTS_LEFT": ("Refused", "Every host has refused the VM, or could never take it."),
     "POOL_NOT_FOUND": ("Refused", "The request names a pool that is not in the pools file."),
@@ -125,6 +128,7 @@ OWN_CODES: Final = {
 CONTROL_TASKS: Final = {
     names.TASK_LOOK: "A nudge: look at this launch or batch now. It has no result.",
     names.TASK_CANCEL: "Cancels a launch, for Flower, which writes no ledger. It has no result.",
+    names.TASK_ADOPT: "Answers `xenlaunch adopt`.",
     names.TASK_PLAN: "Answers `xenlaunch plan`.",
     names.TASK_POOLS: "Answers `xenlaunch pools`.",
 }

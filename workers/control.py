@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from celery import Celery
 
+from scheduler.adopt import Adoption
 from scheduler.overview import overview
 from scheduler.plan import plan
 from workers.duties import Duties
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 
 def register(app: Celery, duties: Duties) -> None:
-    """Teach Celery the questions."""
+    """Teach Celery the nudges and the questions."""
+    register_questions(app, duties)
 
     @app.task(name=names.TASK_LOOK, ignore_result=True)
     def look(subject: str) -> None:
@@ -42,9 +44,20 @@ def register(app: Celery, duties: Duties) -> None:
         except StoreUnreachable as lost:
             log.info("Did not cancel %s: %s", launch, lost)
 
+
+def register_questions(app: Celery, duties: Duties) -> None:
+    """Teach Celery what has an answer."""
+
     @app.task(name=names.TASK_PLAN)
     def answer_plan(request: str) -> dict[str, Any]:
         return plan(LaunchRequest.model_validate_json(request), duties, duties.room)
+
+    @app.task(name=names.TASK_ADOPT)
+    def answer_adopt() -> list[dict[str, Any]]:
+        runtime = duties.runtime
+        runtime.register()
+        adoption = Adoption(duties.ledger, runtime.generations, runtime.deployment, runtime.reach)
+        return [adoption.adopt(pool) for pool in duties.pools]
 
     @app.task(name=names.TASK_POOLS)
     def answer_pools() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The command line: ``xenlaunch launch|status|watch|cancel|list|plan|pools``.
+"""The command line: ``xenlaunch launch|status|watch|cancel|list|plan|pools|adopt``.
 
 Exit codes: 0 done; 1 a launch did not succeed, or it is too late; 2 bad input or an unknown ID;
 3 Redis could not be reached, or no worker answered; 130 stopped by Ctrl-C.
@@ -168,6 +168,16 @@ def pools(*, as_json: bool) -> int:
         _print(show.pools_table(found))
         _print(show.storage_table(found))
     return DONE
+
+
+@cli.command()
+@_json
+def adopt(*, as_json: bool) -> int:
+    """Have a worker read the pools back into a Redis that has lost what it knew."""
+    with _client() as client:
+        found = client.adopt()
+    click.echo(json.dumps(found) if as_json else show.adopted_text(found))
+    return NOT_SUCCEEDED if any(pool["error"] for pool in found) else DONE
 
 
 def _client() -> LaunchClient:

@@ -38,6 +38,9 @@ Answers: TypeAlias = list[dict[str, Any]]
 ANSWER_SECONDS: Final = 15.0
 """How long a worker may take to answer `plan` and `pools`."""
 
+ADOPT_SECONDS: Final = 600.0
+"""How long a worker may take to read all pools."""
+
 CANCELLED_BY_OWNER: Final = {
     "code": "CANCELLED",
     "params": [],
@@ -206,6 +209,16 @@ class LaunchClient:
     def pools(self, *, timeout: float = ANSWER_SECONDS) -> Answers:
         """The pools as a worker sees them, memory and sizes in bytes. Raises `NoWorker`."""
         answer: Answers = self._ask(names.TASK_POOLS, (), timeout)
+        return answer
+
+    def adopt(self, *, timeout: float = ADOPT_SECONDS) -> Answers:
+        """Have a worker read the pools back into a Redis that has lost what it knew.
+
+        For each pool what was found and done: name, was (whose it was), succeeded (launches that
+        have succeeded again), known, kept, undone, half_made, and an error (text) or None.
+        Raises `NoWorker`. Repeating is harmless.
+        """
+        answer: Answers = self._ask(names.TASK_ADOPT, (), timeout)
         return answer
 
     def _ask(self, task: str, args: tuple[str, ...], timeout: float) -> Any:

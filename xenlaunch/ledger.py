@@ -112,20 +112,29 @@ class Ledger:
         """The epoch that the pool is to bear next; '' where nothing has happened since the last."""
         return str(self.store.run("wish_epoch", pool, every_ms))
 
+    def adopt_epoch(self, pool: str, borne: str) -> str:
+        """The epoch, later than all before, that a pool is to bear when it was adopted."""
+        return str(self.store.run("adopt_epoch", pool, borne))
+
     def reach_epoch(self, pool: str, epoch: str) -> None:
         """The pool bears the epoch that was wished."""
         self.store.run("reach_epoch", pool, epoch)
 
     # Submitting
 
-    def submit(self, deployment: str, request: LaunchRequest, token: str, batch: str = "") -> str:
-        return self.submit_all(deployment, [(request, token)], batch)[0]
+    def submit(self, deployment: str, request: LaunchRequest, token: str) -> str:
+        return self.submit_all(deployment, [(request, token)])[0]
 
     def submit_all(
-        self, deployment: str, wanted: Iterable[tuple[LaunchRequest, str]], batch: str = ""
+        self,
+        deployment: str,
+        wanted: Iterable[tuple[LaunchRequest, str]],
+        batch: str = "",
+        places: Sequence[str] = (),
     ) -> list[str]:
         """Write down launches, each with the wish to have it accepted. Repeating is harmless."""
         wanted = list(wanted)
+        places = places or [""] * len(wanted)
         launches = [launch_id(deployment, token) for _, token in wanted]
         written = [
             (request.digest(), request.canonical(), request.name, batch, request.priority)
@@ -134,8 +143,10 @@ class Ledger:
         verdicts = self.store.run_all(
             "submit",
             [
-                (launch, token, *fields, request.owner or "")
-                for launch, (request, token), fields in zip(launches, wanted, written, strict=True)
+                (launch, token, *fields, request.owner or "", place)
+                for launch, (request, token), fields, place in zip(
+                    launches, wanted, written, places, strict=True
+                )
             ],
         )
         for (_, token), verdict in zip(wanted, verdicts, strict=True):
@@ -157,7 +168,9 @@ class Ledger:
         described = (digest, len(wanted), name, KEEP_BATCH * self.times.keep)
         if self.store.run("submit_batch", batch, *described, *launches) == "reused":
             raise TokenReused(f"The token {token!r} was used before for another batch.")
-        return batch, self.submit_all(deployment, zip(wanted, tokens, strict=True), batch)
+        place = {"count": len(wanted), "digest": digest, "name": name}
+        places = [json.dumps({"index": index, **place}) for index in range(1, len(wanted) + 1)]
+        return batch, self.submit_all(deployment, zip(wanted, tokens, strict=True), batch, places)
 
     # Reading
 

@@ -32,6 +32,7 @@ TASK_LOOK: Final = "xenlaunch.look"
 TASK_CANCEL: Final = "xenlaunch.cancel"
 TASK_PLAN: Final = "xenlaunch.plan"
 TASK_POOLS: Final = "xenlaunch.pools"
+TASK_ADOPT: Final = "xenlaunch.adopt"
 
 TASK_OF: Final = {
     CONNECT: TASK_CONNECT,

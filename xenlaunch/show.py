@@ -31,6 +31,15 @@ STATE_STYLES: Final = {
 }
 
 
+ADOPTED: Final = {
+    "succeeded": "launches have succeeded again",
+    "known": "VMs were known already",
+    "kept": "failed launches, with the VM that was kept",
+    "undone": "launches of which Redis had lost too much: they are undone",
+    "half_made": "half-made VMs and disks of nobody: the sweeper removes them after its grace",
+}
+
+
 def console_on(stream: TextIO) -> Console:
     """A console that writes control codes only where a terminal reads them."""
     terminal = stream.isatty()
@@ -186,6 +195,16 @@ def pools_table(pools: Iterable[Mapping[str, Any]]) -> Table:
         waiting = (str(pool["waiting"]), str(pool["in_flight"]), trouble)
         table.add_row(*(_text(cell) for cell in (*cells, *waiting)))
     return table
+
+
+def adopted_text(pools: Iterable[Mapping[str, Any]]) -> str:
+    """What was found in each pool, and what became of it: a line for each that there was."""
+    lines = []
+    for pool in pools:
+        said = [f"{pool[name]:>6}  {what}" for name, what in ADOPTED.items() if pool[name]]
+        lines += [pool["name"], *(said or ["     -  nothing of ours"])]
+        lines += [f"        {pool['error']}"] if pool["error"] else []
+    return "\n".join(printable(line) for line in lines)
 
 
 def storage_table(pools: Iterable[Mapping[str, Any]]) -> Table:

@@ -1,10 +1,12 @@
--- token, digest, request, name, batch, priority, owner -> 'new' | 'same' | 'reused'
+-- token, digest, request, name, batch, priority, owner, place in the batch (JSON)
+-- -> 'new' | 'same' | 'reused'
 local known = redis.call('HGET', key, 'digest')
 if known then return known == ARGV[4] and 'same' or 'reused' end
 local t = now()
 set('id', id, 'token', ARGV[3], 'digest', ARGV[4], 'request', ARGV[5], 'name', ARGV[6],
   'batch', ARGV[7], 'priority', ARGV[8], 'owner', ARGV[9], 'submitted', t,
   'state', 'waiting', 'step', 'connect')
+if ARGV[10] ~= '' then set('place', ARGV[10]) end
 redis.call('ZADD', P .. 'state:waiting', t, id)
 look_at(t)
 tell('state')

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xenlaunch import names
+from xenlaunch.deed import Deed
 from xenlaunch.errors import (
     Busy,
     LostRace,
@@ -155,12 +156,16 @@ class Pool:
     @property
     def touched(self) -> bool:
         """Whether this launch has as much as intended to change anything here."""
-        return bool(self._lease.calls)
+        return bool(self._lease.calls or self._lease.made)
 
     def attempts(self, key: str) -> int:
         """How often this call has been begun."""
         call = self._lease.calls.get(key)
         return call.attempt if call else 0
+
+    def deed(self) -> str:
+        """What is written on the VM of this launch when it becomes its owner's."""
+        return Deed.of(self._lease.record, int(self._clock() * 1000)).to_text()
 
     def value(self, key: str) -> str:
         """What a call that is done came to: the ref of what it made."""
