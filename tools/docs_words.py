@@ -102,7 +102,7 @@ OWN_CODES: Final = {
     "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
     "HOST_WENT_DOWN": ("Place", "The VM's host was down, and is back: the VM does not run."),
     "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),
-    "KEPT": ("Refused", "An adopted launch had failed, and its VM was kept; Redis lost why."),
+    "VM_KEPT": ("Refused", "An adopted launch had failed, and its VM was kept; Redis lost why."),
     "LEDGER_ROLLED_BACK": ("Refused", "Redis is an older copy, and knew too little of the launch."),
     "MAC_IN_USE": ("Refused", "A MAC that was given is on a VIF, or claimed by another launch."),
     "NO_HOSTS_LEFT": ("Refused", "Every host has refused the VM, or could never take it."),

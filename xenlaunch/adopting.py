@@ -24,7 +24,7 @@ ROLLED_BACK: Final = {
 }
 
 KEPT: Final = {
-    "code": "KEPT",
+    "code": "VM_KEPT",
     "params": [],
     "message": "The launch had failed, and its VM was kept; Redis lost why.",
 }
