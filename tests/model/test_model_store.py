@@ -32,7 +32,17 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
     ref = chance.choice(("", "task-1", "task-2"))
     batch = chance.choice(("", "b-1"))
     known: dict[str, tuple[Argument, ...]] = {
-        "submit": (launch, "t", chance.choice("dddde"), "{}", "web", batch, 5, ""),
+        "submit": (
+            launch,
+            "t",
+            chance.choice("dddde"),
+            "{}",
+            "web",
+            batch,
+            5,
+            "",
+            chance.choice(("", "{}")),
+        ),
         "submit_batch": ("b-1", "digest", 2, "web", 60_000, *LAUNCHES),
         "join": (launch, "lab", *macs),
         "admit": (launch, "{}", "{}", 2, chance.choice((1, 2)), 3000),
@@ -61,6 +71,13 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "renew": ("10000", launch, fence),
         "role": ("recover", fence, 5000),
         "leave": ("recover", fence),
+        "rolled_back": (launch, "{}", "fact"),
+        "adopt_epoch": ("lab", chance.choice(("", "7"))),
+        "adopt": (
+            *(launch, chance.choice(("succeeded", "failed")), "u-vm", "lab"),
+            *('{"digest": "d", "name": "web", "learnt": "{}"}', batch, 1),
+            *('{"count": 2, "digest": "digest", "name": "web", "submitted": 1}', 60_000),
+        ),
     }
     return known[script]
 
