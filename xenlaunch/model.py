@@ -136,6 +136,9 @@ class LaunchRequest(Machine):
         """The request as JSON without its defaults: equal for equal requests."""
         return self.model_dump_json(exclude_defaults=True)
 
+    def __hash__(self) -> int:  # mappings have none of their own
+        return hash(self.canonical())
+
     def digest(self) -> str:
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
