@@ -21,7 +21,7 @@ _REFERENCE = Path(os.environ.get("XENLAUNCH_REFERENCE", _ROOT.parent / "shared" 
 _FILE = _REFERENCE / "xapi-datamodel.json"
 
 pytestmark = pytest.mark.skipif(
-    not _FILE.exists(), reason=f"no {_FILE.name} at hand to compare with"
+    not _FILE.exists(), reason=f"no {_FILE.name} at hand to compare with (XENLAUNCH_REFERENCE)"
 )
 _WRITERS = {"RW": "RW", "StaticRO": "S", "DynamicRO": "D"}
 

@@ -27,7 +27,8 @@ _RECORDS = sorted((_REFERENCE / "records").glob("*.json"))
 _WIRE = sorted((_REFERENCE / "wire").glob("*.yml"))
 
 pytestmark = pytest.mark.skipif(
-    not (_RECORDS and _WIRE), reason="no records and no recorded traffic at hand to compare with"
+    not (_RECORDS and _WIRE),
+    reason="no records and no recorded traffic at hand to compare with (XENLAUNCH_REFERENCE)",
 )
 
 
