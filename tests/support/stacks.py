@@ -134,9 +134,10 @@ class Stack:
         }
 
     def changing_calls(self) -> list[dict[str, Any]]:
-        """The calls that changed something, sessions and pool tasks aside."""
+        """The calls that changed something; not sessions, tasks, and what a pool itself bears."""
         calls: list[dict[str, Any]] = self.pool.control("GET", "/calls?changing=1")
-        return [call for call in calls if not call["method"].startswith(("session.", "task."))]
+        aside = ("session.", "task.", "pool.add_to_other_config", "pool.remove_from_other_config")
+        return [call for call in calls if not call["method"].startswith(aside)]
 
     def assert_nothing_held(self) -> None:
         """No slot, reservation, place in a line, wait or claim outlives its launch."""
