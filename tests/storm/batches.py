@@ -1,10 +1,11 @@
 """One batch of launches, each doomed to crash points of its own, on workers that are replaced."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.storm.checker import Expected, Findings, check, in_the_log
+from tests.storm.checker import Expected, Findings, check, in_the_log, vms_of
 from tests.storm.lives import Life
 from tests.storm.owner import Owner
 from tests.storm.points import Points
@@ -12,8 +13,10 @@ from tests.storm.rig import DEPLOYMENT, Rig
 from tests.support.waiting import wait_until
 from xenlaunch.client import CANCELLED_BY_OWNER
 from xenlaunch.ledger import launch_id
+from xenlaunch.names import OTHER_CONFIG_MARK
 
 BATCH_SECONDS: Final = 120.0
+SWEPT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Batches:
         named = zip(tokens, doomed, strict=True)
         launches = {launch_id(DEPLOYMENT, token): one for token, one in named}
         before = self.rig.pool.state()
+        unknown = launch_id(DEPLOYMENT, f"of nobody, {self._count}")
+        self.owner.leave_half_made(unknown)
         rules = [rule for launch, one in launches.items() for rule in one.life.befalls(launch)]
         self.rig.pool.faults(rules)
         for launch, one in launches.items():
@@ -72,6 +77,7 @@ class Batches:
             request = one.life.request(f"vm-{launch[2:8]}", self.existing)
             self.rig.client.submit(request, token=token)
         self._see_through(launches)
+        self._see_swept(unknown)
         ended = self._judge(before, launches)
         self.owner.remove_new(before)
         return ended
@@ -91,10 +97,21 @@ class Batches:
             untold = self.rig.untold(list(untold))
             return not untold
 
-        try:
+        with suppress(AssertionError):  # the checker says which have not
             wait_until(all_told, BATCH_SECONDS, f"{len(launches)} launches have ended")
-        except AssertionError:
-            return  # the checker says which have not
+
+    def _see_swept(self, unknown: str) -> None:
+        """What nobody remembers is swept; the checker says whether it was."""
+
+        def swept() -> bool:
+            self.rig.tend()
+            state = self.rig.pool.state()
+            disks = (row["other_config"] for row in state["VDI"].values())
+            marked = any(f"/{unknown}/" in row.get(OTHER_CONFIG_MARK, "") for row in disks)
+            return not (marked or unknown in vms_of(state))
+
+        with suppress(AssertionError):
+            wait_until(swept, SWEPT_SECONDS, "what nobody remembers is swept")
 
     def _judge(self, before: Any, launches: Mapping[str, Doomed]) -> Ended:
         expected = {

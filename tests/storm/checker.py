@@ -184,7 +184,7 @@ def touched(before: State, after: State) -> Iterator[str]:
                 yield f"{cls} {row.get('uuid', ref)} ({row.get('name_label', '')}) is gone"
                 continue
             for name, value in row.items():
-                if name not in moving and _foreign(now[name]) != value:
+                if name not in moving and _foreign(now[name]) != _foreign(value):
                     yield f"{cls} {row.get('uuid', ref)}: {name} was {value!r}, is {now[name]!r}"
 
 

@@ -21,6 +21,7 @@ from tests.storm.rig import Rig
 Tell = Callable[[str], None]
 
 LEASE: Final = 2_500
+SWEEP: Final = {"sweep_grace_seconds": 3, "sweep_every_seconds": 1}
 WORKERS: Final = 8
 TIME_SCALE: Final = 0.02
 SIZES: Final = (48, 24, 8)
@@ -46,7 +47,14 @@ class CrashPoints:
         self.points = Points(folder / "points")
         self.points.prepare()
         env = {"STORM_POINTS": str(folder / "points"), "STORM_LEASE": str(LEASE), **more}
-        self.rig = Rig(folder, time_scale=TIME_SCALE, workers=WORKERS, concurrency=8, env=env)
+        self.rig = Rig(
+            folder,
+            time_scale=TIME_SCALE,
+            workers=WORKERS,
+            concurrency=8,
+            env=env,
+            settings=SWEEP,
+        )
         self.tell = tell
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,10 +58,15 @@ def hasten(lease: int) -> None:
     vars(workers.roles).update(LEASE_MS=lease, KEEP_EVERY=lease / 5000)
 
 
+WRITES: Final[Mapping[str, tuple[str, ...]]] = {
+    "xenlaunch.ledger.Ledger": ("register", "say_why", "await_nudge", "forget_expired"),
+    "xenlaunch.sights.Sights": ("replace", "put_off", "with_leftovers"),
+}
+"""What writes into Redis beside the ledger's scripts; `test_points.py` sees that it is all."""
+
+
 def install(points: Points) -> None:
     """Put a point on either side of whatever changes the ledger or a pool."""
-    import tasks.step
-    from xenlaunch.ledger import Ledger
     from xenlaunch.store import Store
     from xenlaunch.xapi.session import Session
 
@@ -81,12 +87,26 @@ def install(points: Points) -> None:
         setattr(owner, name, with_points)
 
     around(Store, "run", of_script)
-    around(Ledger, "say_why", lambda launch, _: (launch, "say_why"))
-    around(Ledger, "register", lambda *_: ("process", "register"))
     around(Session, "send", of_send)
     around(Session, "read", of_read)
     around(Session, "end", lambda _: (_subject(), "session.end"))
-    _remember_launch(tasks.step.Door)
+    for owner, written in WRITES.items():
+        module, _, name = owner.rpartition(".")
+        for method in written:
+            around(getattr(import_module(module), name), method, of_write(method))
+    from tasks.step import Door
+
+    _remember_launch(Door)
+
+
+def of_write(method: str) -> Callable[..., tuple[str, str]]:
+    """Whom a write without a script is about: the launch that it names, or whoever does it."""
+
+    def label(*given: Any, **_: Any) -> tuple[str, str]:
+        first = str(given[0]) if given else ""
+        return first if first.startswith("l-") else _subject(), method
+
+    return label
 
 
 def _remember_launch(door: Any) -> None:
@@ -105,7 +125,13 @@ def _remember_launch(door: Any) -> None:
 
 
 def _subject() -> str:
-    return getattr(_here, "subject", "") or threading.current_thread().name.replace("/", "-")
+    return getattr(_here, "subject", "") or _of_the_thread()
+
+
+def _of_the_thread() -> str:
+    """A role's thread bears the role's name; all others are the process."""
+    name = threading.current_thread().name
+    return f"role-{name}" if ":" in name or name == "recover" else "process"
 
 
 def of_script(script: str, subject: str, *arguments: Any) -> tuple[str, str]:
@@ -124,13 +150,14 @@ def _in_words(argument: Any) -> str:
     return text if _WORD.fullmatch(text) and not _FENCE.fullmatch(text) else ""
 
 
-def of_send(method: str, *_: Any, headers: Mapping[str, str] | None = None, **__: Any) -> Any:
-    """A changing call bears a mark in its header: deployment/launch/call/attempt."""
+def of_send(
+    method: str, *_: Any, headers: Mapping[str, str] | None = None, **__: Any
+) -> tuple[str, str]:
+    """A changing call of a launch bears a mark in its header: deployment/launch/call/attempt."""
     mark = next(iter((headers or {}).values()), "")
-    parts = mark.split("/")
-    if len(parts) < 3:
-        return _subject(), method
-    return parts[1], f"{method} {general(parts[2])}"
+    subject, what = [*mark.split("/"), "", "", ""][1:3]
+    said = f"{method} {general(what)}".rstrip()
+    return (subject if subject.startswith("l-") else _subject()), said
 
 
 def of_read(method: str, *_: Any, **__: Any) -> tuple[str, str] | None:

@@ -6,13 +6,9 @@ from typing import Any, Final
 
 from tests.storm.rig import DEPLOYMENT
 from xenlaunch.model import LaunchRequest
-from xenlaunch.names import working_name
 from xenlaunch.record import Record
 
 Rules = list[dict[str, Any]]
-
-ATTEMPTS: Final = 4
-"""For so many working names of a launch a rule is made, should its clone be made again."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +38,8 @@ def _with_disk(fields: Mapping[str, Any], existing: str) -> dict[str, Any]:
 
 
 def on_vm(launch: str, **rule: Any) -> Rules:
-    """A rule that strikes the VM of this launch and no other, whichever attempt it is."""
-    numbers = range(1, ATTEMPTS + 1)
-    return [{**rule, "object": working_name(DEPLOYMENT, launch, number)} for number in numbers]
+    """A rule that strikes the calls of this launch and of no other, whichever attempt they are."""
+    return [{**rule, "mark": f"{DEPLOYMENT}/{launch}/*"}]
 
 
 def fails_to_start(launch: str) -> Rules:
@@ -75,7 +70,7 @@ def is_cut(phase: str) -> Callable[[str], Rules]:
     """The toolstack restarts in the middle of the clone, just before this phase of it."""
 
     def rules(launch: str) -> Rules:
-        return on_vm(launch, method="VM.clone", phase=phase, action="restart", times=1)[:1]
+        return on_vm(launch, method="VM.clone", phase=phase, action="restart", times=1)
 
     return rules
 

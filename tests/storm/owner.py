@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from tests.storm.rig import DEPLOYMENT
 from tests.support.simulators import SimulatorProcess
 from tests.support.waiting import wait_until
+from xenlaunch import names
 from xenlaunch.errors import PoolError, Refused
 from xenlaunch.xapi.session import Session
 from xenlaunch.xapi.transport import Trust
@@ -29,7 +31,7 @@ class Owner:
     def close(self) -> None:
         self.session.close()
 
-    def make_disk(self, name: str, sr: str) -> str:
+    def make_disk(self, name: str, sr: str, **more: object) -> str:
         """Make a disk that has nothing to do with any launch; its uuid."""
         srs = self.pool.state()["SR"]
         fields = {
@@ -40,9 +42,27 @@ class Owner:
             "sharable": False,
             "read_only": False,
             "other_config": {},
+            **more,
         }
         vdi = self.session.send("VDI.create", fields, as_login=self.session.login)
         return str(self.session.read("VDI.get_uuid", vdi))
+
+    def leave_half_made(self, launch: str) -> None:
+        """Leave what a launch would leave that nobody remembers: a half-made VM, and a new disk."""
+        rows = self.pool.state()["VM"].items()
+        template = next(
+            ref for ref, row in rows if row["is_a_template"] and row["name_label"] == "debian-12"
+        )
+        name = names.working_name(DEPLOYMENT, launch, 1)
+        login = self.session.login
+        vm = self.session.send("VM.clone", template, name, as_login=login)
+        self.session.send("VM.provision", vm, as_login=login)
+        self.make_disk(
+            "of nobody",
+            "sr-1",
+            name_description=names.MADE_BY_US,
+            other_config={names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/vdi:0"},
+        )
 
     def remove_new(self, before: State) -> None:
         """Remove the VMs that were not there before, with the disks that were not."""

@@ -37,6 +37,7 @@ class Rig:
         concurrency: int = 16,
         options: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        settings: Mapping[str, float] | None = None,
     ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,7 @@ class Rig:
         self.wanted = workers
         self.concurrency = concurrency
         self.env = dict(env or {})
+        self.settings = dict(settings or {})
         self.workers: list[Worker] = []
         self.born = 0
         self._names = itertools.count(1)
@@ -83,8 +85,9 @@ class Rig:
         (self.folder / "lab.password").write_text(self.pool.password)
         listed = ", ".join(f'"{address}"' for address in addresses)
         path = self.folder / f"{name}.toml"
+        said = "".join(f"{setting} = {value}\n" for setting, value in self.settings.items())
         path.write_text(
-            f'deployment = "{DEPLOYMENT}"\n[pools.{POOL}]\naddresses = [{listed}]\n'
+            f'deployment = "{DEPLOYMENT}"\n{said}[pools.{POOL}]\naddresses = [{listed}]\n'
             f'username = "{self.pool.username}"\npassword_file = "lab.password"\n'
             "allow_http = true\n"
         )
