@@ -24,7 +24,7 @@ from xenlaunch.store import Store, reachable
 class Times:
     """How long the ledger waits for what, in milliseconds."""
 
-    lease: int = 8_000
+    lease: int = 7_000
     resend: int = 3_000
     resend_most: int = 60_000
     keep: int = 7 * 24 * 3_600_000
