@@ -10,8 +10,6 @@ from tests.storm.crash_points import CrashPoints
 from tests.storm.lives import BY_NAME
 
 STALL = {"STORM_STALL": "5"}
-
-STALL = {"STORM_STALL": "5"}
 STOOD_STILL = Doomed(BY_NAME["goes elsewhere"], "before intent clone open #1")
 
 FOUND_BY = {
