@@ -1,5 +1,6 @@
 """What must hold of the stack in containers, as far as its files say it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,18 @@ def test_no_secret_is_in_the_checkout() -> None:
 
     assert not [name for name in names if name.endswith((".password", ".key", ".env"))]
     assert "#" not in (FOLDER / "users.acl").read_text().replace("\n#", "").lstrip("#")
+
+
+def test_a_client_may_write_every_key_that_its_scripts_may_come_to() -> None:
+    """A cancel comes to some of them only where a launch is in a certain state."""
+    scripts = ("prelude", "submit", "submit_batch", "cancel", "confirm")
+    texts = [(ROOT / "xenlaunch" / "lua" / f"{name}.lua").read_text() for name in scripts]
+    named = {name for text in texts for name in re.findall(r"P \.\. '([a-z]+:?)", text)}
+    (client,) = re.findall(r"^user client .*$", (FOLDER / "users.acl").read_text(), re.MULTILINE)
+    allowed = {pattern.rstrip("*") for pattern in re.findall(r" ~xenlaunch:(\S+)", client)}
+
+    assert named
+    assert named - allowed == set()
 
 
 def test_the_readme_has_ten_lines() -> None:
