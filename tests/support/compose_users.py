@@ -45,6 +45,12 @@ class GuardedServer:
     def password_file(self, role: str) -> Path:
         return self.secrets / role / "redis.password"
 
+    def passwords(self) -> dict[str, str]:
+        """Redis' passwords by user."""
+        return {
+            role: self.password_file(role).read_text() for role in ("worker", "client", "flower")
+        }
+
     def connect(self, user: str | None) -> Any:
         """A connection as this user; None: nobody."""
         secret = None

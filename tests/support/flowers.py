@@ -4,16 +4,20 @@ import json
 import secrets
 import sys
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 from workers.child import Child
 from workers.embedded import LOOPBACK, free_port
 from workers.flowerpage.options import USER
+
+API: Final = "/launches/api"
+Answer = tuple[int, str, Mapping[str, str]]
 
 
 class FlowerProcess:
@@ -47,7 +51,7 @@ class FlowerProcess:
         method: str = "GET",
         password: str | None = "",
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[int, str, Mapping[str, str]]:
+    ) -> Answer:
         """Status, body and headers of an answer; the password is Flower's own, or this, or none."""
         connection = HTTPConnection(LOOPBACK, self.port, timeout=10)
         known = {} if password is None else {"Authorization": self.basic(password)}
@@ -69,6 +73,22 @@ class FlowerProcess:
         assert status == 200, f"{path}: {status} {body}"
         return json.loads(body)
 
+    def ask_everything(self, launches: Sequence[str], tasks: Sequence[str]) -> dict[str, Answer]:
+        """What every page and every address that is read answers, of these launches and tasks."""
+        (worker,) = wait_until(
+            lambda: self.read("/api/workers?refresh=1"), 20, "Flower has asked the worker"
+        )
+        paths = [
+            "/", "/workers", f"/worker/{worker}", "/tasks", "/broker", "/metrics", "/healthcheck",
+            "/launches", "/launches/static/page.js", f"{API}/overview", "/api/workers?refresh=1",
+            "/api/tasks?limit=1000", "/api/task/types", "/api/queues/length",
+            *(f"/launches/{launch}" for launch in launches),
+            *(f"{API}/launch/{launch}" for launch in launches),
+            *(f"/task/{task}" for task in tasks),
+            *(f"/api/task/{what}/{task}" for task in tasks for what in ("info", "result")),
+        ]  # fmt: skip
+        return {path: self.ask(path) for path in paths}
+
     def stop(self) -> None:
         self.child.stop(grace=10)
 
@@ -89,3 +109,13 @@ def run_flower(url: str, folder: Path) -> Iterator[FlowerProcess]:
         yield process
     finally:
         process.stop()
+
+
+def holding(secrets: Mapping[str, str], texts: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Which of these texts and answers hold which of these secrets."""
+    return [
+        (place, whose)
+        for place, text in texts.items()
+        for whose, secret in secrets.items()
+        if secret in str(text)
+    ]
