@@ -66,6 +66,10 @@ bench: .venv-dev/installed ## measure
 storm: .venv-dev/installed ## the long test: everything is killed again and again, and nothing is wrong after it
 	@$(DEV) -m tests.storm $(STORM_ARGS)
 
+.PHONY: pictures
+pictures: .venv-dev/installed ## take the pictures of docs/img anew, with the Chromium of the system
+	@$(DEV) -m tests.pictures
+
 .PHONY: peers
 peers: .venv-peers/installed ## clients written by others (the official SDK, Ansible) on the simulator
 	@.venv-peers/bin/python -m pytest --confcutdir=tests/peers tests/peers $(PYTEST_ARGS)

@@ -62,6 +62,26 @@ def planned(page: Path) -> set[str]:
     return set(re.findall(r"`(?:xenlaunch )?([a-z]+)`", not_yet))
 
 
+def test_every_picture_is_shown_or_linked_and_is_small() -> None:
+    linked = {
+        (page.parent / link["path"]).resolve()
+        for page in PAGES
+        for link in LINK.finditer(page.read_text())
+        if link["path"]
+    }
+    pictures = tracked("docs/img")
+
+    assert pictures
+    assert [path.name for path in pictures if path not in linked] == []
+    assert [path.name for path in pictures if path.stat().st_size > 150_000] == []
+
+
+def test_every_picture_says_in_words_what_it_shows() -> None:
+    bare = re.compile(r"!\[\s*\]\(")
+
+    assert [page.name for page in PAGES if bare.search(page.read_text())] == []
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     seen, ahead = set(), [ROOT / "README.md"]
     while ahead:

@@ -49,10 +49,10 @@ def test_a_batch_is_watched_to_its_end_without_a_reload(
         page.evaluate("window.sameDocument = true")
         batch = stack.client.submit_batch(LaunchRequest(name="web", template="debian-12"), 30)
         card = page.locator(f"li[data-key={batch.id}]")
-        expect(card).to_contain_text("of 30 running")
+        expect(card).to_contain_text("of 30 succeeded")
         bar = card.get_by_role("progressbar")
         expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]|[12]\d"))
-        expect(card).to_contain_text("30 of 30 running")
+        expect(card).to_contain_text("30 of 30 succeeded")
 
         expect(bar).to_have_attribute("aria-valuenow", "30")
         expect(page.locator(".row .chip.succeeded")).to_have_count(30)

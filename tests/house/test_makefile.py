@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pictures import __main__ as pictures
 from tests.support.paths import ROOT
 
 
@@ -57,3 +58,12 @@ def test_conformance_needs_a_reference_that_is_there(copy: Path) -> None:
 
     assert "say where the reference is" in make(copy, "conformance")[1]
     assert f"no reference at {missing}" in make(copy, "conformance", f"REFERENCE={missing}")[1]
+
+
+def test_pictures_without_a_browser_say_the_apt_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pictures, "CHROMIUM", str(tmp_path / "chromium"))
+
+    assert pictures.main() == 1
+    assert "sudo apt-get install chromium" in capsys.readouterr().err

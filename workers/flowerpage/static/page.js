@@ -100,6 +100,7 @@
 
   function drawOverview(all) {
     const batch = asked.get("batch");
+    const named = all.batches.find((one) => one.id === batch)?.name;
     return [
       h("header", { class: "page-header" }, h("h1", {}, "Launches")),
       h("section", { "aria-labelledby": "batches-title" },
@@ -108,7 +109,7 @@
           ? h("ul", { class: "batches" }, all.batches.map((one) => drawBatch(one, batch)))
           : h("p", { class: "quiet" }, "No batch yet.")),
       h("section", { "aria-labelledby": "launches-title" },
-        h("h2", { id: "launches-title" }, batch ? `Launches of ${batch}` : "Launches"),
+        h("h2", { id: "launches-title" }, "Launches", batch ? [" of ", h("span", { class: "asis" }, named || batch)] : null),
         drawFilter(all, batch),
         all.launches.length
           ? h("ul", { class: "rows" }, all.launches.map(drawRow))
@@ -122,8 +123,8 @@
   function drawBatch(batch, chosen) {
     const { count, states } = batch;
     const ended = states.succeeded + states.failed + states.cancelled;
-    const words = [`${states.succeeded} of ${count} running`];
-    for (const state of ["failed", "cancelled", "undoing", "waiting"]) {
+    const words = [`${states.succeeded} of ${count} succeeded`];
+    for (const state of ["failed", "cancelled", "undoing", "running", "waiting"]) {
       if (states[state]) words.push(`${states[state]} ${state}`);
     }
     return h("li", { "data-key": batch.id, class: "card batch" },
@@ -192,7 +193,7 @@
     return h("section", { class: "card error", "aria-labelledby": "error-title" },
       h("h2", { id: "error-title" }, one.state === "cancelled" ? "Cancelled" : "Why it failed"),
       h("p", { class: "message" }, message),
-      h("p", { class: "mono quiet" }, [code, ...params].join(" · ")),
+      h("p", { class: "mono quiet" }, [code, ...params].filter(Boolean).join(" · ")),
       one.refused_by.length ? [h("h3", {}, "Hosts that refused it"), h("ul", {}, one.refused_by.map((why) => h("li", {}, why)))] : null,
       one.leftovers.length ? [h("h3", {}, "Left over"), h("ul", {}, one.leftovers.map((left) => h("li", {}, `${left.cls} `, h("span", { class: "mono" }, left.uuid), `: ${left.advice}`)))] : null);
   }
