@@ -6,6 +6,7 @@ from typing import Any
 from tasks.vifs import derived_mac
 from tests.storm.rig import DEPLOYMENT
 from xenlaunch import names
+from xenlaunch.deed import Deed
 from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, LaunchRequest, NewDisk
 from xenlaunch.record import Record
 
@@ -50,7 +51,7 @@ def _of_the_vm(state: State, vm: Row, record: Record, template: Row) -> dict[str
         "other_config": {
             **{k: v for k, v in vm["other_config"].items() if not k.startswith("xenlaunch")},
             names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{record.id}/{vm['uuid']}",
-            names.OTHER_CONFIG_FINISHED: record.id,
+            names.OTHER_CONFIG_FINISHED: _deed(vm, record),
         },
     }
     wanted |= {name: request.memory or template[name] for name in limits}
@@ -63,6 +64,14 @@ def _of_the_vm(state: State, vm: Row, record: Record, template: Row) -> dict[str
     if request.pv_args is not None:
         wanted["PV_args"] = request.pv_args
     return wanted
+
+
+def _deed(vm: Row, record: Record) -> str:
+    """What says that the VM is finished, where it says so of this launch; else what is missing."""
+    written = str(vm["other_config"].get(names.OTHER_CONFIG_FINISHED, ""))
+    deed = Deed.read(written, record.id)
+    same = deed and (deed.name, deed.digest) == (record.name, record.digest)
+    return written if same else f"the deed of {record.id}"
 
 
 def _of_the_disks(state: State, vm: Row, record: Record, template: Row) -> Iterator[str]:

@@ -59,12 +59,19 @@ class Wire:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0)  # what has closed is told of it in the next turn of the loop
 
     async def _serve(self, ours: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        lines = [back]
         # The end of the wire cancels this: asyncio would complain of it.
         with suppress(OSError, asyncio.CancelledError):
             theirs, onward = await asyncio.open_connection(*self._target)
+            lines.append(onward)
             await asyncio.gather(self._forth(ours, onward), self._back(theirs, back))
+        for line in lines:
+            line.close()
+            with suppress(OSError):
+                await line.wait_closed()
 
     async def _forth(self, ours: asyncio.StreamReader, onward: asyncio.StreamWriter) -> None:
         while chunk := await _read(ours):
