@@ -1,4 +1,8 @@
-"""With one guard taken out at a time the storm finds it: it is no storm that cannot fail."""
+"""With a guard taken out the storm finds it: it is no storm that cannot fail.
+
+What comes of the missing look and of the missing lease check the sweeper removes before the storm
+sees it: those two are found by `tests/model`, which has none. The fence's is in the late requests.
+"""
 
 from pathlib import Path
 
@@ -12,13 +16,6 @@ from tests.storm.lives import BY_NAME
 STALL = {"STORM_STALL": "5"}
 STOOD_STILL = Doomed(BY_NAME["goes elsewhere"], "before intent clone open #1")
 
-FOUND_BY = {
-    "intent": ([Doomed(BY_NAME["lost its clone"]), Doomed(BY_NAME["lost its disk"])], {}),
-    "lease": ([STOOD_STILL], STALL),
-    "whole-clone": ([Doomed(BY_NAME["is cut before the vbd of its clone"])], {}),
-}
-"""The launches by which a guard is missed."""
-
 
 def run(folder: Path, doomed: list[Doomed], **env: str) -> Findings:
     with CrashPoints(folder, lambda _: None, **env) as crash_points:
@@ -28,11 +25,10 @@ def run(folder: Path, doomed: list[Doomed], **env: str) -> Findings:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("guard", FOUND_BY)
-def test_a_guard_that_is_taken_out_is_missed(tmp_path: Path, guard: str) -> None:
-    doomed, env = FOUND_BY[guard]
+def test_half_a_clone_that_is_adopted_is_seen(tmp_path: Path) -> None:
+    cut = Doomed(BY_NAME["is cut before the vbd of its clone"])
 
-    assert run(tmp_path, doomed, STORM_WITHOUT=guard, **env).all() != []
+    assert run(tmp_path, [cut], STORM_WITHOUT="whole-clone").all() != []
 
 
 @pytest.mark.long
