@@ -30,6 +30,7 @@ from xenlaunch.errors import (
     Place,
     PoolError,
     Refused,
+    SessionLost,
     ShutOut,
     StoreUnreachable,
     Unsteady,
@@ -137,7 +138,7 @@ class Door:
             return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
         except Place as elsewhere:
             self.another_host(lease, elsewhere)
-        except (Busy, OutcomeUnknown, ShutOut) as wait:
+        except (Busy, OutcomeUnknown, ShutOut, SessionLost) as wait:
             self.again(lease, wait)
         except PoolError as refused:
             self.give_up(lease, refused)

@@ -194,5 +194,5 @@ class Refused(PoolError):
     """The pool will not do this, on any host: undo."""
 
 
-PASSING: Final = (Busy, OutcomeUnknown, Place, ShutOut)
+PASSING: Final = (Busy, OutcomeUnknown, Place, SessionLost, ShutOut)
 """What may pass by itself, as an undo sees it, which has no other host to go to."""

@@ -89,6 +89,21 @@ def test_a_lost_answer_of_a_change_is_no_failure(stack: Stack, method: str) -> N
     assert list(stack.vms()) == ["web-1"]
 
 
+@pytest.mark.parametrize("method", ["VM.clone", "VDI.create", "VM.start_on", "VDI.destroy"])
+def test_a_task_that_lost_its_session_is_sent_again(stack: Stack, method: str) -> None:
+    """It was taken on, and logged out before another host came to do it: nothing ran."""
+    before = stack.lasting()
+    lost = {"method": method, "error": ["SESSION_INVALID", "OpaqueRef:s"], "times": 1}
+    stack.pool.faults([lost, FAILING_START] if method == "VDI.destroy" else lost)
+    status = stack.launch(disks=[{"new": "1GiB"}])
+
+    assert status.leftovers == ()
+    if method == "VDI.destroy":
+        assert stack.lasting() == before
+    else:
+        assert status.state == "succeeded", status.error
+
+
 def test_an_undo_that_meets_an_obstacle_goes_on_and_names_it(stack: Stack) -> None:
     stuck = {
         "method": "VDI.destroy",
