@@ -21,8 +21,10 @@ from tests.unit.core.undone import (
     vm_row,
 )
 from xenlaunch import names, states
+from xenlaunch.deed import Deed
 from xenlaunch.errors import Busy, OutcomeUnknown, Parked, Place
 from xenlaunch.lease import Made
+from xenlaunch.model import LaunchError
 
 
 @pytest.fixture
@@ -198,7 +200,9 @@ def test_what_is_to_be_kept_is_kept_and_named(lives: Lives, world: World) -> Non
     assert [(one.cls, one.uuid) for one in left[0]] == [("VM", "u-vm")]
     assert world.sent() == ["VDI.add_to_other_config", "VM.add_to_other_config"]
     assert world.rows["VDI"][NEW]["other_config"][names.OTHER_CONFIG_KEPT] == lease.launch.id
-    assert world.rows["VM"][VM]["other_config"][names.OTHER_CONFIG_KEPT] == lease.launch.id
+    deed = Deed.read(world.rows["VM"][VM]["other_config"][names.OTHER_CONFIG_KEPT], lease.launch.id)
+    assert deed is not None
+    assert deed.error == LaunchError.model_validate(FAILURE)
 
 
 def test_a_cancelled_launch_keeps_nothing(lives: Lives, world: World) -> None:
