@@ -15,6 +15,7 @@ from typing import Any, Final
 from xenlaunch import names
 from xenlaunch.errors import PASSING, Busy, PoolError
 from xenlaunch.model import Launch, Leftover, TemplateDisk
+from xenlaunch.xapi.pending import Outcome
 from xenlaunch.xapi.pool import Pool
 
 COPYING: Final = frozenset(
@@ -60,7 +61,7 @@ def find_prey(launch: Launch, pool: Pool) -> dict[str, dict[str, Any]]:
     if not suspects:
         return {}
     tasks = pool.read("task.get_all_records") if copying else {}
-    if any(is_running(tasks[ref]) for ref in copying if ref in tasks):
+    if any(not has_ended(tasks[ref]) for ref in copying if ref in tasks):
         raise Busy("CLONES_RUNNING", [], "Clones that run in the pool are waited for.")
     lost = lost_by_all(launch, pool)
     prey: dict[str, dict[str, Any]] = {}
@@ -81,7 +82,7 @@ def first_look(launch: Launch, pool: Pool) -> tuple[float, frozenset[str], tuple
         # The disks first: whoever copied one of them is among the tasks, or has ended.
         loose = {ref for like in likes(launch) for ref in pool.loose(like)} - set(launch.loose)
         tasks = pool.read("task.get_all_records") if loose else {}
-        copying = [ref for ref, row in tasks.items() if is_running(row) and copies(row)]
+        copying = [ref for ref, row in tasks.items() if copies(row) and not has_ended(row)]
         seen = json.dumps([pool.now(), sorted(loose), copying])
         pool.remember(key, seen)
     since, loose, copying = json.loads(seen)
@@ -92,8 +93,8 @@ def copies(task: dict[str, Any]) -> bool:
     return str(task["name_label"]).removeprefix("Async.") in COPYING
 
 
-def is_running(task: dict[str, Any]) -> bool:
-    return task["status"] in ("pending", "cancelling")
+def has_ended(task: dict[str, Any]) -> bool:
+    return Outcome.from_record(task).ended
 
 
 def lost_by_all(launch: Launch, pool: Pool) -> Counter[str]:

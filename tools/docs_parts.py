@@ -27,7 +27,8 @@ from workers.settings import PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.cli import cli
 from xenlaunch.errors import PoolError
-from xenlaunch.model import Cd, ExistingDisk, Frozen, Iso, LaunchRequest, NewDisk, Nic
+from xenlaunch.frozen import Frozen
+from xenlaunch.model import Cd, ExistingDisk, Iso, LaunchRequest, NewDisk, Nic
 from xenlaunch.xapi.refusals import NEXT, SENTENCES
 
 ROOT: Final = Path(__file__).resolve().parents[1]

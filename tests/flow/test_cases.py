@@ -62,8 +62,8 @@ def what_differs(stack: Stack, case: str, status: Any) -> list[str]:
     """What a stranger reads otherwise than the case says."""
     if status.state != "succeeded":
         return [f"it {status.state}: {status.error}"]
-    vm = stack.pool.by_hand("VM.get_by_uuid", status.vm_uuid)
-    record = stack.pool.by_hand("VM.get_record", vm)
+    vm = stack.call("VM.get_by_uuid", status.vm_uuid)
+    record = stack.call("VM.get_record", vm)
     hosts = {row["name_label"]: ref for ref, row in stack.rows("host").items()}
     wanted = CASES[case].get("vm", {})
     differs = [

@@ -27,7 +27,7 @@ def copies_by_hand(stack: Stack) -> list[str]:
     vms, drives = stack.rows("VM").values(), stack.rows("VBD")
     templates = [row for row in vms if row["name_label"] == "debian-12"]
     disks = [drives[vbd]["VDI"] for row in templates for vbd in row["VBDs"]]
-    made = [stack.pool.by_hand("VDI.clone", disk) for disk in disks if disk in stack.rows("VDI")]
+    made = [stack.call("VDI.clone", disk) for disk in disks if disk in stack.rows("VDI")]
     return [stack.rows("VDI")[ref]["uuid"] for ref in made]
 
 

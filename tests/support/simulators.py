@@ -8,7 +8,6 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
-from xmlrpc.client import ServerProxy
 
 from tests.support.paths import ROOT
 from workers.child import Child
@@ -74,17 +73,6 @@ class SimulatorProcess:
 
     def put_state(self, state: object) -> Any:
         return self.control("PUT", "/state", state)
-
-    def by_hand(self, method: str, *params: Any) -> Any:
-        """Do something as an administrator would, in a session of its own."""
-        with ServerProxy(self.url) as proxy:
-            pool: Any = proxy
-            login = pool.session.login_with_password(self.username, self.password, "1.0", "by hand")
-            answer = getattr(pool, method)(login["Value"], *params)
-            pool.session.logout(login["Value"])
-        if answer["Status"] != "Success":
-            raise AssertionError(f"{method}: {answer['ErrorDescription']}")
-        return answer.get("Value")
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         """Ask the control port; an answer that is no success is an error with its text."""
