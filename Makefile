@@ -15,6 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 RUN := .venv/bin/python
 DEV := .venv-dev/bin/python
 
+# Most tests wait more than they reckon. More than a few at once and each waits for the others.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
+
 # pip, not uv: it heeds the mirrors and certificates that a machine is set up for.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
@@ -32,7 +35,7 @@ up: .venv/installed ## the same stack with Flower, kept running until Ctrl-C
 
 .PHONY: test
 test: .venv-dev/installed ## the suite that needs only Python wheels; FULL=1 leaves nothing out; PYTEST_ARGS=…
-	@FULL=$(FULL) $(DEV) -m pytest $(PYTEST_ARGS)
+	@FULL=$(FULL) $(DEV) -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 .PHONY: check
 check: .venv-dev/installed ## format, lint, types, contracts, compose files, docs
@@ -54,7 +57,7 @@ test-all: .python ## the suite on every Python 3.11 to 3.13 that is found here
 		python=$$(tools/find-python $$version) || continue; \
 		tested="$$tested $$version"; echo "== Python $$version"; \
 		$(MAKE) .venv-$$version/installed PYTHON="$$python" || exit; \
-		FULL=$(FULL) .venv-$$version/bin/python -m pytest $(PYTEST_ARGS) || exit; \
+		FULL=$(FULL) .venv-$$version/bin/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS) || exit; \
 	done; echo "tested on Python:$$tested (of $(VERSIONS))"; test -n "$$tested"
 
 .PHONY: bench

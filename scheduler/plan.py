@@ -9,8 +9,9 @@ from scheduler.placement import Need, why_not
 from tasks import lookup
 from tasks.connect import pin
 from tasks.shape import changes
+from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PoolError
-from xenlaunch.model import Launch, LaunchRequest, NewDisk
+from xenlaunch.model import Launch, LaunchRequest
 
 ANY_SPEED: Final = 1000
 """The calls do not depend on how fast the host is, only what they say does."""

@@ -3,8 +3,9 @@
 from tasks import lookup, remains
 from tasks.hunt import loose_before
 from tasks.suits import check_machine
+from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import Refused
-from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Template
+from xenlaunch.model import Launch, LaunchRequest, Template
 from xenlaunch.xapi.pool import NULL, Pool
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final, Protocol
 from tasks.start import is_at_rest
 from tasks.vifs import interfaces
 from xenlaunch import names
+from xenlaunch.disks import NewDisk
 from xenlaunch.errors import Busy, Parked, Place, Refused
-from xenlaunch.model import Host, Launch, NewDisk
+from xenlaunch.model import Host, Launch
 from xenlaunch.xapi.pool import Pool
 from xenlaunch.xapi.records import Records
 

@@ -15,8 +15,9 @@ from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE, hunt, named
 from tasks.vbds import came_with_clone, drives, find_disk
 from xenlaunch import names
+from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PASSING, PoolError, Refused
-from xenlaunch.model import Launch, Leftover, NewDisk
+from xenlaunch.model import Launch, Leftover
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600

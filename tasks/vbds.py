@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from tasks.hands import Asked
 from xenlaunch import names
-from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, Launch, NewDisk
+from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
+from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import NULL, Pool
 
 SECONDS = 3600

@@ -5,7 +5,8 @@ from typing import Any
 
 from tasks.vbds import is_marked, marked
 from xenlaunch import names
-from xenlaunch.model import Launch, Nic
+from xenlaunch.model import Launch
+from xenlaunch.nics import Nic
 from xenlaunch.xapi.pool import Pool
 
 DEFAULT_MTU = 1500

@@ -26,9 +26,11 @@ from tools.docs_words import (
 from workers.settings import PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.cli import cli
+from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
-from xenlaunch.model import Cd, ExistingDisk, Iso, LaunchRequest, NewDisk, Nic
+from xenlaunch.model import LaunchRequest
+from xenlaunch.nics import Nic
 from xenlaunch.xapi.refusals import NEXT, SENTENCES
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xenlaunch.client import LaunchClient as LaunchClient
-    from xenlaunch.model import Cd as Cd
-    from xenlaunch.model import ExistingDisk as ExistingDisk
-    from xenlaunch.model import Iso as Iso
+    from xenlaunch.disks import Cd as Cd
+    from xenlaunch.disks import ExistingDisk as ExistingDisk
+    from xenlaunch.disks import Iso as Iso
+    from xenlaunch.disks import NewDisk as NewDisk
     from xenlaunch.model import LaunchRequest as LaunchRequest
     from xenlaunch.model import LaunchResult as LaunchResult
     from xenlaunch.model import LaunchStatus as LaunchStatus
-    from xenlaunch.model import NewDisk as NewDisk
-    from xenlaunch.model import Nic as Nic
+    from xenlaunch.nics import Nic as Nic
 
 _HOME = {
     "LaunchClient": "xenlaunch.client",
     "LaunchRequest": "xenlaunch.model",
     "LaunchResult": "xenlaunch.model",
     "LaunchStatus": "xenlaunch.model",
-    "NewDisk": "xenlaunch.model",
-    "ExistingDisk": "xenlaunch.model",
-    "Iso": "xenlaunch.model",
-    "Cd": "xenlaunch.model",
-    "Nic": "xenlaunch.model",
+    "NewDisk": "xenlaunch.disks",
+    "ExistingDisk": "xenlaunch.disks",
+    "Iso": "xenlaunch.disks",
+    "Cd": "xenlaunch.disks",
+    "Nic": "xenlaunch.nics",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605  one list, of which __getattr__ is made too

@@ -5,84 +5,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Discriminator,
-    Field,
-    StrictBool,
-    StrictInt,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from xenlaunch.disks import Disk
 from xenlaunch.errors import BadRequest
-from xenlaunch.fields import Label, Mac, Name, Size, explain
+from xenlaunch.fields import Label, Name, explain
 from xenlaunch.frozen import Frozen
 from xenlaunch.machine import Machine
+from xenlaunch.nics import Nic
 
 MAX_BATCH = 10_000
 """The most launches that one batch may ask for."""
-
-
-class NewDisk(Frozen):
-    """A disk made for this launch, and destroyed with it when the launch is undone."""
-
-    new: Size
-    sr: Label | None = None
-    role: Literal["data", "swap", "root"] = "data"
-    mode: Literal["RW", "RO"] = "RW"
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
-
-
-class ExistingDisk(Frozen):
-    """A disk that is there already, by uuid: attached, never destroyed."""
-
-    vdi: Label
-    role: Literal["data", "swap", "root"] = "data"
-    mode: Literal["RW", "RO"] = "RW"
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
-
-
-class Iso(Frozen):
-    """A CD drive with an image in it, by the image's name or uuid."""
-
-    iso: Label
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
-
-
-class Cd(Frozen):
-    """An empty CD drive."""
-
-    cd: Literal["empty"]
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
-
-
-_KIND_OF_DISK = {"new": "NewDisk", "vdi": "ExistingDisk", "iso": "Iso", "cd": "Cd"}
-
-
-def _kind_of_disk(value: object) -> str | None:
-    if isinstance(value, Frozen):
-        return type(value).__name__
-    keys = value if isinstance(value, Mapping) else ()
-    return next((kind for key, kind in _KIND_OF_DISK.items() if key in keys), None)
-
-
-Disk = Annotated[
-    Annotated[NewDisk, Tag("NewDisk")]
-    | Annotated[ExistingDisk, Tag("ExistingDisk")]
-    | Annotated[Iso, Tag("Iso")]
-    | Annotated[Cd, Tag("Cd")],
-    Discriminator(_kind_of_disk),
-]
-
-
-class Nic(Frozen):
-    """One network interface on a network that exists, by its name or uuid."""
-
-    network: Label
-    mac: Mac | None = None
-    mtu: Annotated[StrictInt, Field(ge=68, le=65535)] | None = None
 
 
 class LaunchRequest(Machine):

@@ -123,6 +123,7 @@ def test_the_page_comes_back_to_life_when_flower_does(
 ) -> None:
     stack.launch(name="before")
     with opened(browser, flower, "/launches", breaks=True) as page:
+        expect(page.locator(".row")).to_have_count(1)
         flower.stop()
         expect(page.locator("#live")).to_have_attribute("data-state", "lost")
         expect(page.locator(".row")).to_have_count(1)

@@ -8,7 +8,7 @@ from tests.model.tinyrows import NULL
 from tests.model.world import World
 from tests.permanent_keys import PERMANENT
 from xenlaunch import states
-from xenlaunch.model import NewDisk
+from xenlaunch.disks import NewDisk
 from xenlaunch.names import POLL, task_id
 from xenlaunch.record import Record
 

@@ -7,7 +7,8 @@ from tasks.vifs import derived_mac
 from tests.storm.rig import DEPLOYMENT
 from xenlaunch import names
 from xenlaunch.deed import Deed
-from xenlaunch.model import Cd, Disk, ExistingDisk, Iso, LaunchRequest, NewDisk
+from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
+from xenlaunch.model import LaunchRequest
 from xenlaunch.record import Record
 
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]

@@ -4,8 +4,10 @@ import io
 
 import pytest
 
+from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import BadRequest
-from xenlaunch.model import Cd, ExistingDisk, Iso, LaunchRequest, NewDisk, Nic
+from xenlaunch.model import LaunchRequest
+from xenlaunch.nics import Nic
 from xenlaunch.request_file import MAX_SIZE, read_request
 
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import BadRequest
 from xenlaunch.fields import UNITS, parse_size, show_size
-from xenlaunch.model import Cd, ExistingDisk, Iso, Launch, LaunchRequest, NewDisk, Nic
+from xenlaunch.model import Launch, LaunchRequest
+from xenlaunch.nics import Nic
 
 LEAST = {"name": "web", "template": "debian-12"}
 GIB = 1 << 30

@@ -12,7 +12,7 @@ from tasks.poll import usable
 from tasks.vbds import CD_DEVICE, assign_devices
 from tasks.vifs import derived_mac
 from xenlaunch import names
-from xenlaunch.model import Cd, Disk, Iso, NewDisk
+from xenlaunch.disks import Cd, Disk, Iso, NewDisk
 
 GIB = 1 << 30
 
