@@ -1,94 +1,124 @@
 """Each feature of a request: what was asked for, and what a stranger reads in the pool.
 
-The cases are the files of `cases/`; a new one needs no code. All of them run on one stack at once,
-and are read back over XML-RPC, not by our own client. Then all run again and cannot start: what is
-in the pool after their undo is what was there before.
+The cases are the files of `cases/`; a new one needs no code (`tests/support/cases.py` says what
+can stand in it). All of a file run on one stack at once, and are read back over XML-RPC, not by our
+own client. First what must be refused is, and has changed nothing. Then all others run and cannot
+start: what is in the pool after their undo is what was there before. Then they can.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.flow.conftest import MakeStack
+from tests.support.cases import CASES, Case, Sight, read_cases
 from tests.support.stacks import Stack
 from xenlaunch import LaunchRequest
+from xenlaunch.errors import BadRequest
+from xenlaunch.model import LaunchStatus
 
-Case = Mapping[str, Any]
-
-CASES: dict[str, Case] = {
-    name: case
-    for file in sorted((Path(__file__).parent / "cases").glob("*.yaml"))
-    for name, case in yaml.safe_load(file.read_text()).items()
-}
-
-
-def submit_all(stack: Stack, prefix: str) -> dict[str, str]:
-    """Submit every case; its launch's id, by the case's name."""
-    return {
-        case: stack.client.submit(request_of(case, f"{prefix}-{number}")).id
-        for number, case in enumerate(CASES)
-    }
-
-
-def request_of(case: str, name: str) -> LaunchRequest:
-    given = {"template": CASES[case].get("template", "debian-12"), **CASES[case]["request"]}
-    return LaunchRequest.parse({"name": name, **given})
-
-
-@pytest.mark.timeout(240)
-def test_each_case_becomes_what_it_says_and_its_undo_leaves_nothing(make_stack: MakeStack) -> None:
-    stack = make_stack()
-    stack.start_worker()
-    before = stack.lasting()
-    stack.pool.faults({"method": "VM.start_on", "error": ["BOOTLOADER_FAILED", "vm", "no kernel"]})
-    undone = submit_all(stack, "undone")
-    ends = {status.id: status for status in stack.ended(list(undone.values()), 120)}
-    assert {case: ends[launch].state for case, launch in undone.items()} == dict.fromkeys(
-        CASES, "failed"
+FILES = {file.stem: read_cases(file.read_text()) for file in sorted(CASES.glob("*.yaml"))}
+STACKS = [
+    pytest.param(profile, tuple(cases), id=stem if profile == "current" else f"{stem}, {profile}")
+    for stem, all_cases in FILES.items()
+    for profile, cases in groupby(
+        sorted(all_cases, key=lambda case: case.profile, reverse=True), lambda case: case.profile
     )
-    assert stack.lasting() == before
+]
 
-    stack.pool.control("DELETE", "/faults")
-    launches = submit_all(stack, "case")
-    ended = {status.id: status for status in stack.ended(list(launches.values()), 120)}
-    found = {case: what_differs(stack, case, ended[launch]) for case, launch in launches.items()}
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("profile", "cases"), STACKS)
+def test_each_case_becomes_what_it_says_and_its_undo_leaves_nothing(
+    make_stack: MakeStack, profile: str, cases: tuple[Case, ...]
+) -> None:
+    stack = make_stack("--profile", profile)
+    prepare(stack, cases)
+    stack.start_worker()
+    others = [case for case in cases if not case.refused]
+    assert_refused_and_unchanged(stack, [case for case in cases if case.refused])
+    assert_undone(stack, others)
+
+    ended = run(stack, others, "case")
+    sight = Sight(stack.call)
+    found = {case.name: what_differs(stack, sight, case, ended[case.name]) for case in others}
     assert {case: differs for case, differs in found.items() if differs} == {}
 
 
-def what_differs(stack: Stack, case: str, status: Any) -> list[str]:
+def prepare(stack: Stack, cases: Iterable[Case]) -> None:
+    for case in cases:
+        for one in case.given:
+            [(method, params)] = one.items()
+            stack.call(method, *Sight(stack.call).filled(params))
+
+
+def assert_refused_and_unchanged(stack: Stack, cases: list[Case]) -> None:
+    """Each is refused by the client, or by the first look at the pool, in the words it says."""
+    before = len(stack.changing_calls())
+    sentences: dict[str, str] = {}
+    asked = []
+    for number, case in enumerate(cases):
+        try:
+            request_of(stack, case, f"refused-{number}")
+            asked.append(case)
+        except BadRequest as bad:
+            sentences[case.name] = str(bad)
+    for name, status in run(stack, asked, "refused").items():
+        sentences[name] = status.error.message if status.error else status.state
+
+    assert {case.name: sentences[case.name] for case in cases
+            if (case.refused or "") not in sentences[case.name]} == {}  # fmt: skip
+    assert [call["method"] for call in stack.changing_calls()[before:]] == []
+
+
+def assert_undone(stack: Stack, cases: list[Case]) -> None:
+    """What cannot start leaves nothing behind but networks, which are the deployment's."""
+    before = stack.lasting()
+    stack.pool.faults({"method": "VM.start_on", "error": ["BOOTLOADER_FAILED", "vm", "no kernel"]})
+    ended = run(stack, cases, "undone")
+    assert {name: (status.state, status.error and status.error.code) for name, status
+            in ended.items()} == {case.name: ("failed", "BOOTLOADER_FAILED")
+                                  for case in cases}  # fmt: skip
+    after = stack.lasting()
+    after["network"] = {ref: after["network"].get(ref, {}) for ref in before["network"]}
+    assert after == before
+    stack.pool.control("DELETE", "/faults")
+
+
+def run(stack: Stack, cases: list[Case], prefix: str) -> dict[str, LaunchStatus]:
+    """Launch all of them; how each ended, by the case's name."""
+    if not cases:
+        return {}
+    launches = {
+        case.name: stack.client.submit(request_of(stack, case, f"{prefix}-{number}")).id
+        for number, case in enumerate(cases)
+    }
+    ended = {status.id: status for status in stack.ended(list(launches.values()), 120)}
+    return {name: ended[launch] for name, launch in launches.items()}
+
+
+def request_of(stack: Stack, case: Case, name: str) -> LaunchRequest:
+    given = case.request
+    if "@" in str(given):
+        given = Sight(stack.call).filled(given, "uuid")
+    return LaunchRequest.parse({"name": name, "template": case.template, **given})
+
+
+def what_differs(stack: Stack, sight: Sight, case: Case, status: LaunchStatus) -> list[str]:
     """What a stranger reads otherwise than the case says."""
-    if status.state != "succeeded":
+    if status.state != "succeeded" or status.vm_uuid is None:
         return [f"it {status.state}: {status.error}"]
-    vm = stack.call("VM.get_by_uuid", status.vm_uuid)
-    record = stack.call("VM.get_record", vm)
-    hosts = {row["name_label"]: ref for ref, row in stack.rows("host").items()}
-    wanted = CASES[case].get("vm", {})
-    differs = [
-        f"{field} is {record[field]!r}"
-        for field, value in wanted.items()
-        if not says(record[field], value, hosts)
-    ]
-    calls = calls_on(stack, vm)
-    if "calls" in CASES[case] and calls != CASES[case]["calls"]:
-        differs.append(f"the calls were {calls}")
+    differs = sight.differs(case, status.name, status.vm_uuid)
+    if case.calls is not None:
+        [vm] = [ref for ref, row in sight.tables["VM"].items() if row["uuid"] == status.vm_uuid]
+        calls = calls_on(stack.changing_calls(), vm)
+        differs += [f"the calls were {calls}"] if calls != case.calls else []
     return differs
 
 
-def says(found: Any, wanted: Any, hosts: Mapping[str, str]) -> bool:
-    """Whether a field says what is wanted; a mapping may say more, ``@name`` is a host."""
-    if isinstance(wanted, Mapping):
-        return all(found.get(key) == value for key, value in wanted.items())
-    if isinstance(wanted, list):
-        return sorted(found) == sorted(wanted)
-    if isinstance(wanted, str) and wanted.startswith("@"):
-        return bool(found == hosts[wanted[1:]])
-    return bool(found == wanted)
-
-
-def calls_on(stack: Stack, vm: str) -> list[str]:
+def calls_on(log: list[dict[str, Any]], vm: str) -> list[str]:
     """The changing calls on a VM from its clone to its start."""
-    calls = [call["method"] for call in stack.changing_calls() if call["object"] == vm]
+    calls = [call["method"] for call in log if call["object"] == vm]
     return calls[: calls.index("Async.VM.start_on")]
