@@ -8,6 +8,8 @@ from scheduler.overview import Sight
 from scheduler.placement import Need, why_not
 from tasks import lookup
 from tasks.connect import pin
+from tasks.copied import adapting
+from tasks.making import finishing
 from tasks.shape import changes
 from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PoolError
@@ -51,24 +53,24 @@ def _hosts(inventory: Inventory, need: Need, sight: Sight, pool: str) -> list[di
 def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str, Any]:
     ref, row = lookup.template(inventory, request.template)
     storage = inventory.records.get("sr", lookup.copy_of(inventory, ref, row).sr) or {}
-    pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
+    launch = pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
     template = {"name": row["name_label"], "uuid": row["uuid"], "sr": storage.get("name_label")}
-    return {"template": template, "calls": list(calls(request, row))}
+    return {"template": template, "calls": calls(launch, row)}
 
 
-def calls(request: LaunchRequest, template: lookup.Row) -> list[str]:
+def calls(launch: Launch, template: lookup.Row) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
+    request = launch.request
     made = ["VM.clone", "VM.add_to_other_config"]
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
     made += [change.method for change in changes(request, template, ANY_SPEED)]
+    made += adapting(launch)
     for disk in request.disks:
         made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]
     if request.nics is not None:
         made += ["VIF.destroy"] * len(template["VIFs"])
         made += ["VIF.create"] * len(request.nics)
-    new = sum(isinstance(disk, NewDisk) for disk in request.disks)
-    finish = ["VDI.add_to_other_config"] * new
-    return [*made, "VM.start_on", *finish, "VM.add_to_other_config", "VM.set_name_label"]
+    return [*made, "VM.start_on", *finishing(launch), "VM.add_to_other_config", "VM.set_name_label"]

@@ -1,6 +1,6 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
-from tasks import lookup, remains
+from tasks import lookup, remains, storage
 from tasks.hunt import loose_before
 from tasks.suits import check_machine
 from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
@@ -24,6 +24,7 @@ def connect(launch: Launch, pool: Pool) -> Launch:
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     request = launch.request
     ref, row = lookup.template(pool, request.template)
+    disks = lookup.disks_of(pool, row)
     chosen = Template(
         ref=ref,
         uuid=row["uuid"],
@@ -31,16 +32,20 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         vbds=len(row["VBDs"]),
         vifs=len(row["VIFs"]),
         pv=lookup.is_pv(row),
-        disks=tuple(lookup.disks_of(pool, row).values()),
+        disks=tuple(disks.values()),
     )
     check_machine(request, row)
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
     if request.host is not None:
         lookup.one("host", pool.records.all("host"), request.host)
+    sources = tuple(source(disk, pool) for disk in request.disks)
+    moves = storage.moves(request, disks, pool)
+    storage.check_room(request, disks, (sources, moves), pool)
     return launch.but(
         template=chosen,
-        sources=tuple(source(disk, pool) for disk in request.disks),
+        sources=sources,
+        moves=moves,
         networks=networks(request, pool),
     )
 
@@ -50,7 +55,8 @@ def check_devices(
 ) -> None:
     """A device that is asked for must not be one that the template has given away."""
     drives = (pool.records.get("vbd", vbd) for vbd in row["VBDs"])
-    taken = {str(drive["userdevice"]) for drive in drives if drive}
+    left_out = {str(disk.device) for disk in request.template_disks if not disk.keep}
+    taken = {str(drive["userdevice"]) for drive in drives if drive} - left_out
     for disk in request.disks:
         if str(disk.device) in taken:
             raise Refused(
@@ -71,10 +77,8 @@ def check_macs(request: LaunchRequest, pool: lookup.Reader) -> None:
 def source(disk: Disk, pool: lookup.Reader) -> str:
     """The ref of the VDI to attach, or of the SR on which it is to be made."""
     match disk:
-        case NewDisk(sr=sr, new=size):
-            ref, row = lookup.storage(pool.records, sr)
-            _check_room(pool, ref, row, size)
-            return ref
+        case NewDisk(sr=sr):
+            return lookup.storage(pool.records, sr)[0]
         case ExistingDisk(vdi=uuid, mode=mode):
             ref, row = lookup.disk(pool, uuid)
             if mode == "RW" and row["read_only"]:
@@ -86,17 +90,6 @@ def source(disk: Disk, pool: lookup.Reader) -> str:
             return lookup.iso(pool, name)
         case Cd():
             return NULL
-
-
-def _check_room(pool: lookup.Reader, sr: str, row: lookup.Row, size: int) -> None:
-    free = lookup.room(pool.records, sr)
-    if free < size and row["type"] not in ("udev",):
-        raise Refused(
-            "SR_FULL",
-            [str(size), str(free)],
-            f"The storage repository {row['name_label']!r} has {free >> 20} MiB free, "
-            f"the new disk wants {size >> 20} MiB.",
-        )
 
 
 def networks(request: LaunchRequest, pool: lookup.Reader) -> tuple[str, ...]:

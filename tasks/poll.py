@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from tasks.making import finish_disks
 from tasks.start import is_at_rest
 from tasks.vifs import interfaces
 from xenlaunch import names
-from xenlaunch.disks import NewDisk
 from xenlaunch.errors import Busy, Parked, Place, Refused
 from xenlaunch.model import Host, Launch
 from xenlaunch.xapi.pool import Pool
@@ -135,22 +135,6 @@ def finish(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:
     blocked = launch.request.blocked_operations
     if blocked:  # last, for some of them we need ourselves
         pool.do("blocked", "VM.set_blocked_operations", launch.vm, blocked)
-
-
-def finish_disks(launch: Launch, pool: Pool) -> None:
-    """From here a new disk is its owner's, who may take it off the VM and keep it."""
-    for index, disk in enumerate(launch.request.disks):
-        if isinstance(disk, NewDisk):
-            finish_disk(launch, pool, index, pool.value(f"vdi:{index}"))
-
-
-def finish_disk(launch: Launch, pool: Pool, index: int, vdi: str) -> None:
-    key = names.OTHER_CONFIG_FINISHED
-    pool.do(
-        f"finished:{index}",
-        *("VDI.add_to_other_config", vdi, key, launch.id),
-        find=lambda: "" if key in pool.read("VDI.get_other_config", vdi) else None,
-    )
 
 
 def host_of(pool: Seen, ref: str) -> Host | None:

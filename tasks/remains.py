@@ -8,11 +8,11 @@ anything is made what bears the launch's working name goes.
 from collections.abc import Iterator
 from typing import Any
 
+from tasks.drives import drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE
 from tasks.undo import Failed, attempt, look, remove_disk, remove_vm, stop
-from tasks.vbds import drives
-from xenlaunch.marks import is_settled, launch_of_disk, launch_of_name, launch_of_vm
+from xenlaunch.marks import is_settled_vm, launch_of_disk, launch_of_name, launch_of_vm
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import Pool
 
@@ -35,7 +35,7 @@ def half_made_by(row: Any, deployment: str) -> str:
     """
     launch = launch_of_vm(row, deployment)
     named = launch_of_name(row["name_label"], deployment)
-    return launch if launch == named and not is_settled(row) else ""
+    return launch if launch == named and not is_settled_vm(row) else ""
 
 
 def remove_half_made(hands: Hands, deployment: str, launch: str, vm: str) -> list[Failed]:

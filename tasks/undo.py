@@ -11,12 +11,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from tasks.drives import came_with_clone, drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE, hunt, named
-from tasks.vbds import came_with_clone, drives, find_disk
+from tasks.making import know_lost_disks
 from xenlaunch import names
-from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PASSING, PoolError, Refused
+from xenlaunch.marks import marks_of_vm
 from xenlaunch.model import Launch, Leftover
 from xenlaunch.xapi.pool import Pool
 
@@ -59,15 +60,6 @@ def take_back(pool: Pool, vm: str, record: dict[str, Any]) -> None:
     if names.OTHER_CONFIG_FINISHED in record["other_config"]:
         key = names.OTHER_CONFIG_FINISHED
         pool.do(f"{names.UNDO}:take-back:{vm}", "VM.remove_from_other_config", vm, key)
-
-
-def know_lost_disks(launch: Launch, pool: Pool) -> None:
-    """Disks that may have been made without anybody hearing of it: they bear our mark."""
-    for index, disk in enumerate(launch.request.disks):
-        if isinstance(disk, NewDisk) and pool.is_doubtful(f"vdi:{index}"):
-            vdi = find_disk(pool, index, launch.sources[index])
-            if vdi is not None:
-                pool.know("VDI", vdi)
 
 
 def own_vms(launch: Launch, pool: Pool) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -158,7 +150,8 @@ def is_halted(pool: Asked, vm: str) -> bool:
 
 def own_disks(pool: Hands, vm: str) -> list[str]:
     """The disks that came with the clone, and not what somebody has put in their place since."""
-    disks = [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row)]
+    whose = marks_of_vm(look(pool, "VM", vm) or {})
+    disks = [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row, whose)]
     known = pool.made("VDI") if pool.failed_at in OWN_DISKS_KNOWN else disks
     return [vdi for vdi in disks if vdi in known and vdi not in pool.lent]
 

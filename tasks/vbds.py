@@ -1,15 +1,15 @@
 """The third step: the disks and CD drives that were asked for, beside the template's own."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from tasks.hands import Asked
+from tasks.copied import adapt
+from tasks.drives import came_with_clone, drives, is_marked, marked
+from tasks.making import MadeDisk, make_disk
 from xenlaunch import names
 from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import NULL, Pool
 
-SECONDS = 3600
 CD_DEVICE: Final = 3
 """Where a CD drive goes by custom: XAPI gives a guest without tools four devices, 0 to 3."""
 
@@ -17,32 +17,23 @@ _MOST_DEVICES: Final = 255
 
 
 def vbds(launch: Launch, pool: Pool) -> Launch:
-    """Give the VM one VBD for each disk that was asked for."""
-    present = drives(pool, launch.vm)
-    for row in present.values():
-        if came_with_clone(row):
+    """Adapt the disks that came with the clone, and give the VM one VBD for each other disk."""
+    for row in drives(pool, launch.vm).values():
+        if came_with_clone(row, pool.mark("")):
             pool.know("VDI", row["VDI"])
-    taken = {int(row["userdevice"]) for row in present.values() if not is_marked(row)}
+    adapt(launch, pool)
+    taken = taken_devices(launch, pool)
     devices = assign_devices(launch.request.disks, taken)
     for index, disk in enumerate(launch.request.disks):
         attach(launch, pool, index, disk, devices[index])
     return launch
 
 
-def drives(pool: Asked, vm: str) -> dict[str, Any]:
-    """The VBDs of a VM, by ref."""
-    rows: dict[str, Any] = pool.read("VBD.get_all_records_where", f'field "VM"="{vm}"')
-    return rows
-
-
-def came_with_clone(row: Mapping[str, Any]) -> bool:
-    """XAPI writes ``owner`` on the VBD of each disk that it clones; a VBD of ours has our mark."""
-    is_disk = row["type"] == "Disk" and row["VDI"] != NULL
-    return is_disk and "owner" in row["other_config"] and not is_marked(row)
-
-
-def is_marked(row: Mapping[str, Any]) -> bool:
-    return names.OTHER_CONFIG_MARK in row["other_config"]
+def taken_devices(launch: Launch, pool: Pool) -> set[int]:
+    """The devices of the drives that the VM has of its template, wherever their disks lie now."""
+    present = drives(pool, launch.vm).values()
+    cloned = {int(row["userdevice"]) for row in present if not is_marked(row, pool.mark(""))}
+    return cloned | {disk.device for disk in launch.request.template_disks if disk.keep}
 
 
 def assign_devices(disks: tuple[Disk, ...], taken: set[int]) -> list[int]:
@@ -68,7 +59,7 @@ def assign_devices(disks: tuple[Disk, ...], taken: set[int]) -> list[int]:
 def attach(launch: Launch, pool: Pool, index: int, disk: Disk, device: int) -> None:
     vdi = launch.sources[index]
     if isinstance(disk, NewDisk):
-        vdi = make_disk(launch, pool, index, disk)
+        vdi = make_disk(pool, MadeDisk(str(index), vdi), new_disk(launch, index, disk))
     mark = pool.mark(f"vbd:{index}")
     record = {
         "VM": launch.vm,
@@ -99,58 +90,7 @@ def drive_of(disk: Disk) -> dict[str, Any]:
             return {"type": "CD", "mode": "RO", "bootable": False, "unpluggable": True}
 
 
-def make_disk(launch: Launch, pool: Pool, index: int, disk: NewDisk) -> str:
-    mark = pool.mark(f"vdi:{index}")
-    sr = launch.sources[index]
-    record = {
-        "name_label": f"{launch.request.name} {disk.role} {index}",
-        "name_description": names.MADE_BY_US,
-        "SR": sr,
-        "virtual_size": disk.new,
-        "type": "user",
-        "sharable": False,
-        "read_only": False,
-        "other_config": {names.OTHER_CONFIG_MARK: mark},
-    }
-    vdi = pool.run(
-        f"vdi:{index}",
-        "VDI.create",
-        record,
-        what=f"disk {index}",
-        seconds=SECONDS,
-        makes="VDI",
-        find=lambda: find_disk(pool, index, sr),
-    )
-    sign(pool, index, vdi)
-    return vdi
-
-
-def sign(pool: Pool, index: int, vdi: str) -> None:
-    """Write a new disk's own ref on it, which tells it from all copies that are made of it."""
-    key = names.OTHER_CONFIG_DISK
-    pool.do(
-        f"sign:{index}",
-        *("VDI.add_to_other_config", vdi, key, vdi),
-        find=lambda: "" if key in pool.read("VDI.get_other_config", vdi) else None,
-    )
-
-
-def find_disk(pool: Pool, index: int, sr: str) -> str | None:
-    """The disk that was made for this launch on this SR, though nobody heard of it."""
-    rows = pool.read("VDI.get_all_records_where", f'field "SR"="{sr}"')
-    mine = {ref: row for ref, row in rows.items() if not is_copy(ref, row)}
-    return marked(mine, pool.mark(f"vdi:{index}"))
-
-
-def is_copy(ref: str, row: Mapping[str, Any]) -> bool:
-    """A disk that somebody has made of one of ours: it bears our mark, and another's ref."""
-    signed = row["other_config"].get(names.OTHER_CONFIG_DISK, ref)
-    return bool(signed != ref or row["is_a_snapshot"])
-
-
-def marked(rows: Mapping[str, Any], mark: str) -> str | None:
-    """The object that bears this mark, if there is one."""
-    wanted = (
-        ref for ref, row in rows.items() if row["other_config"].get(names.OTHER_CONFIG_MARK) == mark
-    )
-    return next(wanted, None)
+def new_disk(launch: Launch, index: int, disk: NewDisk) -> dict[str, Any]:
+    """What is special about a new disk."""
+    name = f"{launch.request.name} {disk.role} {index}"
+    return {"name_label": name, "virtual_size": disk.new}

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from tasks.vbds import is_marked, marked
+from tasks.drives import is_marked, marked
 from xenlaunch import names
 from xenlaunch.model import Launch
 from xenlaunch.nics import Nic
@@ -23,7 +23,7 @@ def vifs(launch: Launch, pool: Pool) -> Launch:
             networks=tuple(str(row["network"]) for row in rows),
         )
     for ref, row in present.items():
-        if not is_marked(row):
+        if not is_marked(row, pool.mark("")):
             pool.do(f"unplug:{row['device']}", "VIF.destroy", ref)
     return launch.but(
         macs=tuple(plug(launch, pool, device, nic) for device, nic in enumerate(nics))

@@ -26,7 +26,7 @@ from tools.docs_words import (
 from workers.settings import PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.cli import cli
-from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk
+from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, TemplatesDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
 from xenlaunch.model import LaunchRequest
@@ -258,7 +258,8 @@ def _path_of(module: str) -> str:
 # Settings and requests
 
 MODELS: Final[dict[str, type[Any]]] = {
-    kind.__name__: kind for kind in (LaunchRequest, NewDisk, ExistingDisk, Iso, Cd, Nic)
+    kind.__name__: kind
+    for kind in (LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Iso, Cd, Nic)
 }
 
 

@@ -91,6 +91,7 @@ OWN_CODES: Final = {
     ),
     "CORES_DO_NOT_DIVIDE": ("Refused", "`cores_per_socket` does not divide the vCPUs."),
     "DEVICE_TAKEN": ("Refused", "A disk's `device` is one that the template uses already."),
+    "DISK_SHRINKS": ("Refused", "`size` is less than the template's disk has."),
     "DISK_IN_OTHER_HANDS": ("Refused", "An undo leaves a disk that is attached to another VM."),
     "HOST_DOWN": ("Busy", "The VM was started, and then its host went down; refused after 600 s."),
     "FIRMWARE_NOT_UEFI": ("Refused", "`secure_boot` or `vtpm` without uefi."),
@@ -114,6 +115,10 @@ OWN_CODES: Final = {
     "SWEEP_STOPPED": (
         "Busy",
         "The sweeper leaves for now what it was about to remove; it is in no launch's error.",
+    ),
+    "TEMPLATE_DISK_NOT_FOUND": (
+        "Refused",
+        "`template_disks` speaks of a device at which the template has no disk.",
     ),
     "TEMPLATE_NOT_FOUND": ("Refused", "No template has this name or uuid; some that do are named."),
     "TIMED_OUT": ("Refused", "A pool task took longer than its step waits for it."),
@@ -176,6 +181,8 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "other_config": "Keys of XAPI's `other_config` to set, but for those that are XAPI's own.",
         "blocked_operations": "Operations that XAPI refuses once the launch has succeeded, each "
         "with the reason that it gives.",
+        "template_disks": "What becomes of the template's own disks. One of which nothing is said "
+        "stays as it is.",
         "disks": "Disks and CD drives beside the template's own, in order.",
         "nics": "Network interfaces, in order. Left out: the template's. `[]`: none.",
         "host": "Name or uuid of the host to prefer: taken if the VM fits there, and its affinity.",
@@ -187,6 +194,14 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "over. A cancelled launch is always removed.",
         "priority": "Place in the pool's line: 0 goes first.",
         "owner": "Written into the record; nothing reads it yet.",
+    },
+    "TemplatesDisk": {
+        "device": "Which of the template's disks: its device number, the first has 0.",
+        "keep": "`false`: the VM is made without it.",
+        "size": "Makes it larger; one that is smaller than it is now is refused.",
+        "name": "Its name. Without it the template's.",
+        "description": "Its description. Without it the template's.",
+        "sr": "Name or uuid of the SR to move it to. Without it where the template has it.",
     },
     "NewDisk": {
         "new": "Makes a disk of this size. An undo destroys it.",
@@ -252,6 +267,7 @@ FIGURES: Final = {
     "tasks.step:UNKNOWN_TRIES": "An unknown outcome is looked into so many times in a row",
     "tasks.step:UNSTEADY_TRIES": "What a storage fails to do is tried so many times in a row",
     "tasks.clone:SECONDS": "A clone may take",
+    "tasks.copied:COPY_SECONDS": "The whole copy of a disk may take",
     "tasks.start:SECONDS": "A start may take",
     "tasks.poll:HOST_SECONDS": "A VM whose host went down is waited for",
     "workers.config:VISIBILITY_SECONDS": "Celery repeats a message that was not acknowledged after",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xenlaunch.disks import ExistingDisk as ExistingDisk
     from xenlaunch.disks import Iso as Iso
     from xenlaunch.disks import NewDisk as NewDisk
+    from xenlaunch.disks import TemplatesDisk as TemplatesDisk
     from xenlaunch.model import LaunchRequest as LaunchRequest
     from xenlaunch.model import LaunchResult as LaunchResult
     from xenlaunch.model import LaunchStatus as LaunchStatus
@@ -30,6 +31,7 @@ _HOME = {
     "LaunchRequest": "xenlaunch.model",
     "LaunchResult": "xenlaunch.model",
     "LaunchStatus": "xenlaunch.model",
+    "TemplatesDisk": "xenlaunch.disks",
     "NewDisk": "xenlaunch.disks",
     "ExistingDisk": "xenlaunch.disks",
     "Iso": "xenlaunch.disks",

@@ -1,12 +1,42 @@
-"""What a request says of disks: new ones, disks that are there already, CD drives."""
+"""What a request says of disks: the template's, new ones, disks that are there, CD drives."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, StrictInt, Tag
+from pydantic import (
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from xenlaunch.fields import Label, Size
 from xenlaunch.frozen import Frozen
+
+Device = Annotated[StrictInt, Field(ge=0, le=254)]
+Description = Annotated[StrictStr, Field(max_length=4096)]
+
+
+class TemplatesDisk(Frozen):
+    """What becomes of one of the template's disks in this VM; the template keeps its own."""
+
+    device: Device
+    keep: StrictBool = True
+    size: Size | None = None
+    name: Label | None = None
+    description: Description | None = None
+    sr: Label | None = None
+
+    @model_validator(mode="after")
+    def _is_wanted(self) -> Self:
+        said = (self.size, self.name, self.description, self.sr)
+        if not self.keep and any(one is not None for one in said):
+            raise PydanticCustomError("disk", "is left out (keep: false), and changed as well")
+        return self
 
 
 class NewDisk(Frozen):
@@ -16,7 +46,7 @@ class NewDisk(Frozen):
     sr: Label | None = None
     role: Literal["data", "swap", "root"] = "data"
     mode: Literal["RW", "RO"] = "RW"
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+    device: Device | None = None
 
 
 class ExistingDisk(Frozen):
@@ -25,21 +55,21 @@ class ExistingDisk(Frozen):
     vdi: Label
     role: Literal["data", "swap", "root"] = "data"
     mode: Literal["RW", "RO"] = "RW"
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+    device: Device | None = None
 
 
 class Iso(Frozen):
     """A CD drive with an image in it, by the image's name or uuid."""
 
     iso: Label
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+    device: Device | None = None
 
 
 class Cd(Frozen):
     """An empty CD drive."""
 
     cd: Literal["empty"]
-    device: Annotated[StrictInt, Field(ge=0, le=254)] | None = None
+    device: Device | None = None
 
 
 _KIND_OF_DISK = {"new": "NewDisk", "vdi": "ExistingDisk", "iso": "Iso", "cd": "Cd"}

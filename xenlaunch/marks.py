@@ -15,15 +15,24 @@ Row = Mapping[str, Any]
 def launch_of_vm(row: Row, deployment: str) -> str:
     """The launch of this deployment that made a VM, or '' where none did.
 
-    A VM that has no mark yet but a working name was cloned a moment ago.
+    A VM that has a working name, and no mark yet or one of another launch, was cloned a moment ago:
+    what an earlier launch made bears its marks, and so does a clone of it.
     """
-    mark = row["other_config"].get(names.OTHER_CONFIG_MARK)
+    owner, launch, subject = _parts(str(row["other_config"].get(names.OTHER_CONFIG_MARK, "")))
     if row["is_a_snapshot"]:
         return ""
-    if mark is None:
-        return launch_of_name(row["name_label"], deployment)
-    owner, launch, subject = _parts(str(mark))
-    return launch if (owner, subject) == (deployment, row["uuid"]) else ""
+    if subject == row["uuid"]:
+        return launch if owner == deployment else ""
+    named = launch_of_name(row["name_label"], deployment)
+    return named if (owner, launch) != (deployment, named) else ""
+
+
+def marks_of_vm(row: Row) -> str:
+    """What all marks of the launch begin with that made a VM; of a VM that is nobody's, ''."""
+    owner, launch, subject = _parts(str(row["other_config"].get(names.OTHER_CONFIG_MARK, "")))
+    if subject != row["uuid"]:
+        _, owner, launch, _ = _name_parts(row["name_label"])
+    return f"{owner}/{launch}/" if launch else ""
 
 
 def launch_of_disk(ref: str, row: Row, deployment: str) -> str:
@@ -41,15 +50,26 @@ def launch_of_name(name: str, deployment: str) -> str:
     >>> launch_of_name("xenlaunch:lab-east:l-7f3k:2", "lab-east")
     'l-7f3k'
     """
+    _, owner, launch, _ = _name_parts(name)
+    return launch if owner == deployment else ""
+
+
+def _name_parts(name: str) -> list[str]:
     parts = name.split(":")
-    ours = len(parts) == 4 and parts[:2] == ["xenlaunch", deployment] and parts[3].isdecimal()
-    return parts[2] if ours else ""
+    is_ours = len(parts) == 4 and parts[0] == "xenlaunch" and parts[3].isdecimal()
+    return parts if is_ours else ["", "", "", ""]
 
 
 def is_settled(row: Row) -> bool:
     """Whether an object is its owner's: its launch succeeded, or left it on the owner's word."""
     marks = row["other_config"]
     return names.OTHER_CONFIG_FINISHED in marks or names.OTHER_CONFIG_KEPT in marks
+
+
+def is_settled_vm(row: Row) -> bool:
+    """The same of a VM: what came with a mark that is not its own says nothing of it."""
+    mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+    return is_settled(row) and _parts(mark)[2] in ("", row["uuid"])
 
 
 def _parts(mark: str) -> tuple[str, str, str]:

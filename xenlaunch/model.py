@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from xenlaunch.disks import Disk
+from xenlaunch.disks import Disk, TemplatesDisk
 from xenlaunch.errors import BadRequest
 from xenlaunch.fields import Label, Name, explain
 from xenlaunch.frozen import Frozen
@@ -25,6 +25,7 @@ class LaunchRequest(Machine):
     name: Name
     template: Label
     pool: Label | None = None
+    template_disks: Annotated[tuple[TemplatesDisk, ...], Field(max_length=64)] = ()
     disks: Annotated[tuple[Disk, ...], Field(max_length=64)] = ()
     nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None
     host: Label | None = None
@@ -42,6 +43,9 @@ class LaunchRequest(Machine):
         devices = [disk.device for disk in self.disks if disk.device is not None]
         if len(devices) != len(set(devices)):
             raise PydanticCustomError("request", "gives two disks the same device")
+        devices = [disk.device for disk in self.template_disks]
+        if len(devices) != len(set(devices)):
+            raise PydanticCustomError("request", "speaks of one of the template's disks twice")
         macs = [nic.mac for nic in self.nics or () if nic.mac]
         if len(macs) != len(set(macs)):
             raise PydanticCustomError("request", "gives two NICs the same MAC address")
@@ -119,6 +123,7 @@ class Launch(Frozen):
 
     ``vm`` and ``networks`` are refs, ``networks`` one a NIC; ``sources`` has one ref for each disk
     that was asked for: its VDI, or the SR on which it is to be made, or the null ref for no medium.
+    ``moves`` has one for each of ``template_disks``: the SR to move it to, or the null ref.
     ``loose`` are disks like the template's that no VM had before anything was cloned.
     """
 
@@ -131,6 +136,7 @@ class Launch(Frozen):
     vm: str = ""
     vm_uuid: str = ""
     sources: tuple[str, ...] = ()
+    moves: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from xenlaunch.model import (
 )
 
 _LEARNT = {
-    *("template", "vm", "vm_uuid", "sources", "networks", "macs", "addresses", "note"),
+    *("template", "vm", "vm_uuid", "sources", "moves", "networks", "macs", "addresses", "note"),
     *("loose", "leftovers"),
 }
 

@@ -1,0 +1,100 @@
+"""Which storage repositories a launch's disks go to, and whether those have room. Nothing is made.
+
+Room is what is not yet used physically. A thin repository may promise more than it has, and a new
+disk takes little of it at first; but one whose size is not there at all would fill it up one day,
+and XAPI's drivers refuse it too.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tasks import lookup
+from xenlaunch.disks import NewDisk, TemplatesDisk
+from xenlaunch.errors import Refused
+from xenlaunch.fields import show_size
+from xenlaunch.model import LaunchRequest, TemplateDisk
+from xenlaunch.xapi.pool import NULL
+
+Wish = tuple[str, int]
+"""An SR, and the bytes of it that are wanted."""
+
+
+def moves(
+    request: LaunchRequest, disks: dict[str, TemplateDisk], pool: lookup.Reader
+) -> tuple[str, ...]:
+    """The SR that each of ``template_disks`` is to be moved to, or the null ref where it stays."""
+    return tuple(
+        move(asked, there(request, asked, disks), pool) for asked in request.template_disks
+    )
+
+
+def there(
+    request: LaunchRequest, asked: TemplatesDisk, disks: dict[str, TemplateDisk]
+) -> TemplateDisk:
+    """The disk of the template that is spoken of."""
+    device = str(asked.device)
+    if device not in disks:
+        has = ", ".join(sorted(disks, key=int)) or "none at all"
+        raise Refused(
+            "TEMPLATE_DISK_NOT_FOUND",
+            [device, *sorted(disks)],
+            f"The template {request.template!r} has no disk at device {device}; "
+            f"it has disks at: {has}.",
+        )
+    return disks[device]
+
+
+def move(asked: TemplatesDisk, disk: TemplateDisk, pool: lookup.Reader) -> str:
+    if asked.size is not None and asked.size < disk.size:
+        raise Refused(
+            "DISK_SHRINKS",
+            [str(asked.device), str(disk.size), str(asked.size)],
+            f"The template's disk at device {asked.device} has {show_size(disk.size)}, and cannot "
+            f"be made smaller: {show_size(asked.size)} are asked for.",
+        )
+    if asked.sr is None:
+        return NULL
+    sr, _ = lookup.storage(pool.records, asked.sr)
+    return NULL if sr == disk.sr else sr
+
+
+def check_room(
+    request: LaunchRequest,
+    disks: dict[str, TemplateDisk],
+    refs: tuple[tuple[str, ...], tuple[str, ...]],
+    pool: lookup.Reader,
+) -> None:
+    """Raise `Refused` with the figures of an SR that has no room; ``refs``: sources and moves."""
+    wanted: Counter[str] = Counter()
+    for sr, size in (*new_disks(request, refs[0]), *template_disks(request, disks, refs[1])):
+        wanted[sr] += size
+    for sr, size in wanted.items():
+        free, name = lookup.room(pool.records, sr), name_of(pool, sr)
+        if free < size:
+            raise Refused(
+                "SR_FULL",
+                [str(size), str(free)],
+                f"The storage repository {name!r} has {show_size(free)} free, and this launch "
+                f"wants {show_size(size)} of it.",
+            )
+
+
+def new_disks(request: LaunchRequest, sources: tuple[str, ...]) -> Iterator[Wish]:
+    for disk, sr in zip(request.disks, sources, strict=True):
+        if isinstance(disk, NewDisk):
+            yield sr, disk.new
+
+
+def template_disks(
+    request: LaunchRequest, disks: dict[str, TemplateDisk], moved: tuple[str, ...]
+) -> Iterator[Wish]:
+    """What the template's disks take: all of it where they are moved, else what they grow by."""
+    for asked, sr in zip(request.template_disks, moved, strict=True):
+        disk = disks[str(asked.device)]
+        size = max(asked.size or 0, disk.size)
+        yield (disk.sr, size - disk.size) if sr == NULL else (sr, size)
+
+
+def name_of(pool: lookup.Reader, sr: str) -> str:
+    row = pool.records.get("sr", sr)
+    return str(row["name_label"]) if row else sr
