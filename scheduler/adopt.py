@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.generation import Generations
-from tasks.poll import host_of, usable
+from tasks.poll import host_of
 from tasks.remains import half_made_by
+from tasks.told import usable
 from xenlaunch import names, states
 from xenlaunch.adopting import Found, adopt, roll_back, unknown_to
 from xenlaunch.deed import Deed

@@ -1,8 +1,13 @@
-"""What runs inside the VMs: after its boot a guest says a word, and later has an address."""
+"""What runs inside the VMs: after its boot a guest says a word, and later has addresses.
+
+What a guest is like is said in the VM's other_config, by words under `pretended-guest`: `no-tools`
+has no agent, so nobody hears of it; `no-lease` gets no address; `ipv6` gets such addresses too.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.values import NULL, now
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 _OS: Final = {"name": "Pretended Linux", "uname": "6.1.0", "distro": "debian", "major": "12"}
+_LIKE: Final = "pretended-guest"
 _CAN: Final = ("feature-shutdown", "feature-reboot", "feature-suspend", "feature-vcpu-hotplug")
 
 
@@ -43,7 +49,7 @@ class Guests:
     async def _boot(self, vm: Row) -> None:
         db, latency = self.world.db, self.world.latency
         await asyncio.sleep(latency.of("guest.boot"))
-        if db.find("VM", vm.ref) is not vm:
+        if db.find("VM", vm.ref) is not vm or is_like(vm, "no-tools"):
             return
         self.silence(vm)
         metrics = db.create(
@@ -65,7 +71,7 @@ class Guests:
     def tell_addresses(self, vm: Row) -> None:
         db = self.world.db
         metrics = db.find("VM_guest_metrics", vm["guest_metrics"])
-        if metrics is None:
+        if metrics is None or is_like(vm, "no-lease"):
             return
         networks: dict[str, str] = {}
         for vif in db.rows("VIF", vm["VIFs"]):
@@ -73,6 +79,9 @@ class Guests:
                 address = _asked_for(vm, vif) or self._address(vif)
                 networks[f"{vif['device']}/ip"] = address
                 networks[f"{vif['device']}/ipv4/0"] = address
+                if is_like(vm, "ipv6"):
+                    networks[f"{vif['device']}/ipv6/0"] = _from_mac("fe80", vif["MAC"])
+                    networks[f"{vif['device']}/ipv6/1"] = _from_mac("fd0a", vif["MAC"])
         db.update(metrics, networks=networks, last_updated=now())
 
     def _address(self, vif: Row) -> str:
@@ -82,6 +91,23 @@ class Guests:
             high, low = divmod(self._given - 1, 250)
             self._addresses[vif.ref] = f"10.{high // 256 % 256}.{high % 256}.{low + 2}"
         return self._addresses[vif.ref]
+
+
+def is_like(vm: Row, word: str) -> bool:
+    """Whether the VM's guest is said to be so."""
+    return word in vm["other_config"].get(_LIKE, "").split()
+
+
+def _from_mac(prefix: str, mac: str) -> str:
+    """The address that a guest derives from its MAC (EUI-64) in a network of this prefix.
+
+    >>> _from_mac("fe80", "02:16:3e:00:00:01")
+    'fe80::16:3eff:fe00:1'
+    """
+    octets = bytes.fromhex(mac.replace(":", ""))
+    low = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+    high = int(prefix, 16).to_bytes(2, "big") + bytes(6)
+    return str(ipaddress.IPv6Address(high + low))
 
 
 def _asked_for(vm: Row, vif: Row) -> str:

@@ -1,23 +1,21 @@
 """The last step: see that all is as asked, give the VM its name, and say what came up."""
 
-import ipaddress
-import json
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from tasks.awaiting import await_guest, metrics_of
 from tasks.making import finish_disks
 from tasks.start import is_at_rest
+from tasks.told import usable
 from tasks.vifs import interfaces
 from xenlaunch import names
-from xenlaunch.errors import Busy, Parked, Place, Refused
+from xenlaunch.errors import Busy, Place, Refused
 from xenlaunch.model import Host, Launch
 from xenlaunch.xapi.pool import Pool
 from xenlaunch.xapi.records import Records
 
 HOST_SECONDS: Final = 600
 """How long a VM is waited for whose host is down, once it has been started there."""
-
-NO_ADDRESS: Final = "running, no address"
 
 
 class Seen(Protocol):
@@ -28,14 +26,12 @@ class Seen(Protocol):
 
 
 def poll(launch: Launch, pool: Pool) -> Launch:
-    """Check the VM against the request, wait for its address if asked to, and name it."""
-    found = addresses(pool, launch.vm)
-    note = ""
-    if launch.request.wait_for == "address" and not found:
-        note = await_address(launch, pool)
+    """Check the VM against the request, wait for its guest if asked to, and name it."""
+    awaited, note = await_guest(launch, pool)
     record = pool.read("VM.get_record", launch.vm)
     check_running(pool, record)
     macs = check_interfaces(launch, pool)
+    found = addresses(pool, launch.vm, awaited)
     pool.no_way_back()
     finish(launch, pool, record)
     host = host_of(pool, record["resident_on"]) or launch.host
@@ -88,37 +84,10 @@ def check_interfaces(launch: Launch, pool: Pool) -> tuple[str, ...]:
     return macs
 
 
-def addresses(pool: Pool, vm: str) -> tuple[str, ...]:
-    """The addresses that the guest has told of, without those that every guest gives itself."""
-    row = pool.records.get("vm", vm)
-    metrics = pool.records.get("vm_guest_metrics", row["guest_metrics"]) if row else None
-    noted = pool.noted(names.address_ref(vm))
-    return usable((metrics or {}).get("networks", {})) or tuple(json.loads(noted or "[]"))
-
-
-def usable(networks: Mapping[str, str]) -> tuple[str, ...]:
-    """The usable addresses among a guest's, each once, by device.
-
-    >>> usable({"0/ip": "169.254.3.4", "0/ipv4/0": "10.1.2.3", "0/ipv6/0": "fe80::1"})
-    ('10.1.2.3',)
-    """
-    found: dict[str, None] = {}
-    for _, text in sorted(networks.items()):
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            continue
-        if not (address.is_link_local or address.is_loopback or address.is_unspecified):
-            found[str(address)] = None
-    return tuple(found)
-
-
-def await_address(launch: Launch, pool: Pool) -> str:
-    """Park until the guest tells its address; in the end say that it has none, and go on."""
-    left = launch.request.wait_seconds - pool.waited()
-    if left > 0:
-        raise Parked("its address", names.address_ref(launch.vm), left)
-    return NO_ADDRESS
+def addresses(pool: Pool, vm: str, awaited: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses that the guest has told of, those that were waited for first."""
+    told = usable((metrics_of(pool, vm) or {}).get("networks", {}))
+    return tuple(dict.fromkeys((*awaited, *told)))
 
 
 def finish(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:

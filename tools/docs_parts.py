@@ -31,6 +31,7 @@ from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
+from xenlaunch.waiting import Awaited
 from xenlaunch.xapi.refusals import NEXT, SENTENCES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -259,8 +260,12 @@ def _path_of(module: str) -> str:
 
 MODELS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
-    for kind in (LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Iso, Cd, Nic)
+    for kind in (LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Iso, Cd, Nic, Awaited)
 }
+
+
+SHAPES: Final = {"MemoryRange": "`{min, max}`", "Awaited": "`{nic, family, cidr, port}`"}
+"""What a field that is a mapping of its own holds, by the mapping's class."""
 
 
 def request(kind: str) -> Iterator[str]:
@@ -307,8 +312,10 @@ def _default(value: object) -> str:
 
 
 def _type(name: str, schema: dict[str, Any]) -> str:
-    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
-    return " or ".join(_one_type(name, kind) for kind in kinds)
+    kinds = schema.get("anyOf") or schema.get("oneOf")
+    if kinds is None:
+        return _one_type(name, schema)
+    return " or ".join(_type(name, kind) for kind in kinds if kind.get("type") != "null")
 
 
 def _one_type(name: str, schema: dict[str, Any]) -> str:
@@ -318,8 +325,8 @@ def _one_type(name: str, schema: dict[str, Any]) -> str:
     most = schema.get("maximum", schema.get("le"))
     if least == 1 << 20:
         return "size, 1 MiB to 1 PiB"
-    if schema.get("$ref", "").endswith("MemoryRange"):
-        return "`{min, max}`"
+    if shape := SHAPES.get(schema.get("$ref", "").rpartition("/")[2]):
+        return shape
     words = {
         "integer": "whole number",
         "number": "number",

@@ -187,9 +187,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "nics": "Network interfaces, in order. Left out: the template's. `[]`: none.",
         "host": "Name or uuid of the host to prefer: taken if the VM fits there, and its affinity.",
         "pin": "Makes `host` the only host that will do: it is waited for.",
-        "wait_for": "`address`: the launch ends when the guest has told a usable address.",
-        "wait_seconds": "How long to wait for the address. None by then is a success with the note "
-        "`running, no address`.",
+        "wait_for": "What the launch ends with: the VM `running`, its guest's `agent` seen, or a "
+        "usable `address` told; which address, and a port, as [below](#waiting).",
+        "wait_seconds": "How long to wait for it once the VM runs. What has not come by then is a "
+        "success with a note that says what is missing.",
         "on_failure": "`keep`: a failed launch's VM stays as it is, marked, and is named as left "
         "over. A cancelled launch is always removed.",
         "priority": "Place in the pool's line: 0 goes first.",
@@ -229,6 +230,12 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "mac": "Must be unused in the pool. Without it one is derived from the launch's id and the "
         "device, always the same.",
         "mtu": "Without it the network's.",
+    },
+    "Awaited": {
+        "nic": "Only addresses of this NIC, by its device number. Without it those of any.",
+        "family": "Only addresses of this kind.",
+        "cidr": "Only addresses in this range, like `10.1.0.0/16`.",
+        "port": "And then this TCP port, which must take a connection from the worker.",
     },
 }
 

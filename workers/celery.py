@@ -19,7 +19,7 @@ from workers.leaving import Leaving
 from workers.roles import Role, Roles
 from workers.runtime import Runtime
 from workers.sweeper import Sweeping
-from workers.watcher import AddressWatcher, TaskWatcher
+from workers.watcher import GuestWatcher, TaskWatcher
 from xenlaunch import names
 from xenlaunch.errors import StoreUnreachable
 
@@ -59,7 +59,7 @@ def pool_roles(pool: str) -> list[Role]:
     return [
         Dispatching(duties, pool),
         TaskWatcher(runtime.ledger, runtime.deployment, reach, pool, duties.begin),
-        AddressWatcher(runtime.ledger, reach, pool, duties.begin),
+        GuestWatcher(runtime.ledger, reach, pool, duties.begin),
         Sweeping(runtime, pool),
     ]
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasks.poll import usable
+from tasks.told import met
 from xenlaunch import names
 from xenlaunch.ledger import Ledger
 from xenlaunch.xapi.pending import Outcome, mark_of
@@ -85,7 +85,7 @@ class TaskWatcher:
         self._synced = time.monotonic()
         # What is parked is read first: a task that comes after that cannot seem to be gone.
         parked = self._ledger.parked(self._pool)
-        waiting = {ref: launch for ref, launch in parked.items() if not _is_address(ref)}
+        waiting = {ref: launch for ref, launch in parked.items() if not ref.startswith(names.GUEST)}
         if not waiting:
             return
         tasks = self._reach().session.read("task.get_all_records")
@@ -96,11 +96,11 @@ class TaskWatcher:
                 self._note(launch, ref, outcome)
 
 
-class AddressWatcher:
-    """Wakes the launches that wait for their guest's address."""
+class GuestWatcher:
+    """Wakes the launches that wait for what their guest tells: that it is there, an address."""
 
     def __init__(self, ledger: Ledger, reach: Callable[[], Reach], pool: str, begin: Begin) -> None:
-        self.name = f"addresses:{pool}"
+        self.name = f"guests:{pool}"
         self._ledger = ledger
         self._reach = reach
         self._pool = pool
@@ -119,10 +119,10 @@ class AddressWatcher:
         self._news.wait(2)
         self._news.clear()
         for ref, launch in self._ledger.parked(self._pool).items():
-            found = self._addresses(ref) if _is_address(ref) and held() else ()
-            if found:
+            told = self._told(ref) if ref.startswith(names.GUEST) and held() else None
+            if told is not None:
                 # Noted, not only woken: whoever goes on may have a cache that is a moment behind.
-                step = self._ledger.note(launch, ref, json.dumps(found))
+                step = self._ledger.note(launch, ref, json.dumps(told))
                 if step:
                     self._begin(launch, step)
 
@@ -130,12 +130,9 @@ class AddressWatcher:
         if event.cls == "vm_guest_metrics":
             self._news.set()
 
-    def _addresses(self, ref: str) -> tuple[str, ...]:
+    def _told(self, ref: str) -> tuple[str, ...] | None:
+        """What meets the condition that a launch is parked on, if anything does."""
+        ref, _, condition = ref.removeprefix(names.GUEST).partition(" ")
         records = self._reach().records
-        vm = records.get("vm", ref.removeprefix(names.address_ref("")))
-        metrics = records.get("vm_guest_metrics", vm["guest_metrics"]) if vm else None
-        return usable(metrics["networks"]) if metrics else ()
-
-
-def _is_address(ref: str) -> bool:
-    return ref.startswith(names.address_ref(""))
+        vm = records.get("vm", ref)
+        return met(condition, records.get("vm_guest_metrics", vm["guest_metrics"]) if vm else None)

@@ -107,4 +107,6 @@ def explain(error: ErrorDetails) -> str:
 
 
 # pydantic puts the name of the chosen kind into the path of an error; nobody wrote it.
-_KINDS = frozenset({"NewDisk", "ExistingDisk", "Iso", "Cd", "Size", "MemoryRange"})
+_KINDS = frozenset(
+    {"NewDisk", "ExistingDisk", "Iso", "Cd", "Size", "MemoryRange", "Awaited", "word"}
+)

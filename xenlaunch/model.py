@@ -14,6 +14,7 @@ from xenlaunch.fields import Label, Name, explain
 from xenlaunch.frozen import Frozen
 from xenlaunch.machine import Machine
 from xenlaunch.nics import Nic
+from xenlaunch.waiting import Awaited, WaitFor
 
 MAX_BATCH = 10_000
 """The most launches that one batch may ask for."""
@@ -30,7 +31,7 @@ class LaunchRequest(Machine):
     nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None
     host: Label | None = None
     pin: StrictBool = False
-    wait_for: Literal["running", "address"] = "running"
+    wait_for: WaitFor = "running"
     wait_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] = 300
     on_failure: Literal["destroy", "keep"] = "destroy"
     priority: Annotated[StrictInt, Field(ge=0, le=9)] = 5
@@ -49,6 +50,15 @@ class LaunchRequest(Machine):
         macs = [nic.mac for nic in self.nics or () if nic.mac]
         if len(macs) != len(set(macs)):
             raise PydanticCustomError("request", "gives two NICs the same MAC address")
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_it_waits_for(self) -> Self:
+        nic = self.wait_for.nic if isinstance(self.wait_for, Awaited) else None
+        if nic is not None and self.nics is not None and nic >= len(self.nics):
+            raise PydanticCustomError(
+                "request", "waits for an address of NIC {nic}, and has no such NIC", {"nic": nic}
+            )
         return self
 
     @classmethod
@@ -185,6 +195,7 @@ class LaunchStatus(Frozen):
     ended: datetime | None = None
     doing: str = Field(default="", exclude=True)
     macs: tuple[str, ...] = Field(default=(), exclude=True)
+    note: str = Field(default="", exclude=True)
     leftovers: tuple[Leftover, ...] = Field(default=(), exclude=True)
     seconds: dict[str, float] = Field(default={}, exclude=True)
 

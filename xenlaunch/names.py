@@ -89,6 +89,10 @@ def task_id(launch: str, step: str) -> str:
     return f"{launch}.{step}"
 
 
+GUEST: Final = "guest:"
+"""How what a launch is parked on begins, if that is its guest."""
+
+
 def working_name(deployment: str, launch: str, attempt: int) -> str:
     """The name a VM bears until its launch succeeds.
 
@@ -98,6 +102,6 @@ def working_name(deployment: str, launch: str, attempt: int) -> str:
     return f"xenlaunch:{deployment}:{launch}:{attempt}"
 
 
-def address_ref(vm: str) -> str:
-    """What a launch that waits for its guest's address is parked on."""
-    return f"address:{vm}"
+def guest_ref(vm: str, condition: str) -> str:
+    """What a launch is parked on that waits for its guest, until that meets the condition."""
+    return f"{GUEST}{vm} {condition}"

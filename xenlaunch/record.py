@@ -128,6 +128,7 @@ def status_of(record: Record) -> LaunchStatus:
         ended=_time(record.fields["ended"]) if record.ended else None,
         doing=_doing(record, shown),
         macs=tuple(learnt.get("macs", ())),
+        note=learnt.get("note", ""),
         leftovers=record.leftovers,
         seconds=record.seconds,
     )

@@ -99,6 +99,7 @@ def launch_text(status: LaunchStatus) -> str:
         "vm": status.vm_uuid,
         "macs": ", ".join(status.macs),
         "addresses": ", ".join(status.addresses),
+        "note": status.note,
         "error": sentence(status),
         "batch": status.batch,
         "submitted": when(status.submitted),

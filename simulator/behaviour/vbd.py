@@ -13,6 +13,7 @@ from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
 from simulator.generic import read_constructor
+from simulator.guests import is_like
 from simulator.locks import Mark, exclude
 from simulator.memory import is_hvm
 from simulator.values import NULL
@@ -211,11 +212,13 @@ def detach(call: Call, vbd: Row) -> None:
 @call("VBD.unplug(self: VBD ref) -> void", has_async=True)
 async def unplug(call: Call, ref: str) -> str:
     vbd = call.db.get("VBD", ref)
-    _running_vm(call, vbd)
+    vm = _running_vm(call, vbd)
     if not vbd["currently_attached"]:
         raise ApiError("DEVICE_ALREADY_DETACHED", ref)
     if not vbd["unpluggable"]:
         raise ApiError("VBD_NOT_UNPLUGGABLE", ref)
+    if is_hvm(vm) and is_like(vm, "no-tools"):
+        raise ApiError("VM_MISSING_PV_DRIVERS", vm.ref)
     mark = Mark(vbd, "unplug", lambda: exclude(vbd))
     async with call.world.locks.marked(call, lambda: [mark]):
         await call.spend("VBD.plug")

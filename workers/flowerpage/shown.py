@@ -99,11 +99,18 @@ def _request(request: LaunchRequest) -> dict[str, Any]:
         "memory": request.memory,
         "disks": len(request.disks),
         "nics": None if request.nics is None else [nic.network for nic in request.nics],
-        "wait_for": request.wait_for,
+        "wait_for": _waits_for(request),
         "on_failure": request.on_failure,
         "priority": request.priority,
         "owner": request.owner,
     }
+
+
+def _waits_for(request: LaunchRequest) -> str:
+    wait = request.wait_for
+    if isinstance(wait, str):
+        return wait
+    return f"{wait}, port {wait.port}" if wait.port else str(wait)
 
 
 def _refusals(found: Whole) -> list[str]:

@@ -151,6 +151,7 @@ REFUSED: Final = STORAGE_REFUSED | {
     "VM_IS_SNAPSHOT": "{0} is a snapshot, which cannot do that.",
     "VM_CANNOT_DELETE_DEFAULT_TEMPLATE": "{0} is one of the pool's own templates.",
     "VM_LACKS_FEATURE": "The guest of the VM {0} does not support that.",
+    "VM_MISSING_PV_DRIVERS": "The guest of the VM {0} has no guest tools.",
     "VM_CRASHED": "The VM {0} crashed.",
     "VM_HALTED": "The VM {0} halted at once.",
     "VM_REBOOTED": "The VM {0} rebooted unexpectedly.",

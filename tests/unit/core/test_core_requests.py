@@ -257,7 +257,7 @@ requests = st.builds(
         memory=st.none() | sizes,
         disks=st.lists(disks, max_size=3),
         nics=st.none() | nics,
-        wait_for=st.sampled_from(("running", "address")),
+        wait_for=st.sampled_from(("running", "agent", "address", {"family": "ipv6", "port": 22})),
         on_failure=st.sampled_from(("destroy", "keep")),
         priority=st.integers(0, 9),
         owner=st.none() | labels,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.chain import BODIES, LAUNCH, following, remaining
 from tasks.cpu import vcpu_params
-from tasks.poll import usable
+from tasks.told import usable
 from tasks.vbds import CD_DEVICE, assign_devices
 from tasks.vifs import derived_mac
 from xenlaunch import names

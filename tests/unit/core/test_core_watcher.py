@@ -5,12 +5,14 @@ from typing import Any, cast
 
 import pytest
 
+from tasks.told import AGENT, condition
 from tests.unit.core.lives import POOL, Lives
 from tests.unit.core.scripted_session import ScriptedSession, error
 from workers import watcher
-from workers.watcher import AddressWatcher, TaskWatcher
+from workers.watcher import GuestWatcher, TaskWatcher
 from xenlaunch import names
 from xenlaunch.errors import Busy
+from xenlaunch.waiting import Awaited
 from xenlaunch.xapi.pending import KEY
 from xenlaunch.xapi.pool import Reach
 from xenlaunch.xapi.records import Event, Records
@@ -176,7 +178,7 @@ def test_what_was_missed_is_found_now_and_then(
 def test_who_waits_for_an_address_or_a_time_waits_for_no_task(
     lives: Lives, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lives.leased(names.POLL).park("its address", names.address_ref(VM), 60)
+    lives.leased(names.POLL).park("its address", names.guest_ref(VM, condition(Awaited())), 60)
     lives.leased().park("the pool", "", 60)
     monkeypatch.setattr(watcher, "RESYNC_SECONDS", 0.0)
     watch.hear()
@@ -191,7 +193,10 @@ class Cache:
     def __init__(self, address: str) -> None:
         self.rows = {
             ("vm", VM): {"guest_metrics": "metrics"},
-            ("vm_guest_metrics", "metrics"): {"networks": {"0/ip": address} if address else {}},
+            ("vm_guest_metrics", "metrics"): {
+                "networks": {"0/ip": address} if address else {},
+                "os_version": {},
+            },
         }
         self.hears: list[Any] = []
 
@@ -203,19 +208,32 @@ class Cache:
 
 
 @pytest.mark.parametrize(
-    ("address", "wakes"),
-    [("10.0.0.1", True), ("169.254.0.1", False), ("", False)],
+    ("wanted", "address", "wakes"),
+    [
+        (condition(Awaited()), "10.0.0.1", True),
+        (condition(Awaited()), "169.254.0.1", False),
+        (condition(Awaited()), "", False),
+        (condition(Awaited(nic=1)), "10.0.0.1", False),
+        (condition(Awaited(family="ipv6")), "10.0.0.1", False),
+        (condition(Awaited(family="ipv6")), "fd00::1", True),
+        (condition(Awaited(cidr="10.1.0.0/16")), "10.0.0.1", False),
+        (condition(Awaited(cidr="10.0.0.0/16", port=22)), "10.0.0.1", True),
+        (condition(Awaited(cidr="127.0.0.0/8")), "127.0.0.1", True),
+        (AGENT, "169.254.0.1", True),
+        (AGENT, "", False),
+    ],
 )
-def test_a_launch_is_woken_when_its_guest_has_an_address(
+def test_a_launch_is_woken_when_its_guest_tells_what_it_waits_for(
     lives: Lives,
+    wanted: str,
     address: str,
     wakes: bool,  # noqa: FBT001  what is expected
 ) -> None:
     lease = lives.leased(names.POLL)
-    lease.park("its address", names.address_ref(VM), 60)
+    lease.park("its address", names.guest_ref(VM, wanted), 60)
     cache, begun = Cache(address), []
     reach = Reach(POOL, cast("Session", None), cast("Records", cache))
-    watching = AddressWatcher(
+    watching = GuestWatcher(
         lives.ledger, lambda: reach, POOL, lambda launch, step: begun.append((launch, step))
     )
     watching._news.set()
@@ -227,7 +245,7 @@ def test_a_launch_is_woken_when_its_guest_has_an_address(
 
 def test_news_of_guests_is_heard_at_once(lives: Lives) -> None:
     reach = Reach(POOL, cast("Session", None), cast("Records", Cache("")))
-    watching = AddressWatcher(lives.ledger, lambda: reach, POOL, lambda *_: None)
+    watching = GuestWatcher(lives.ledger, lambda: reach, POOL, lambda *_: None)
     heard = []
     for cls in ("vm", "vm_guest_metrics"):
         watching._hear(Event(cls, "mod", "metrics", None))
