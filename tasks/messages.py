@@ -54,7 +54,7 @@ def tell(app: Celery, ledger: Ledger, record: Record) -> None:
     """Put the result of a launch that has ended where upstream waits for it, and let it expire."""
     try:
         last = names.task_id(record.id, names.POLL)
-        if record.state == states.SUCCEEDED:
+        if record.fields.get("result"):  # also where its VM was destroyed since
             result = record.result.model_dump(mode="json")
             app.backend.store_result(last, result, "SUCCESS")
         else:

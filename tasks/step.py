@@ -17,10 +17,12 @@ from typing import Any, Final, NoReturn, Protocol
 from celery import Celery, Task
 from celery.exceptions import Ignore
 
+from tasks.again import Again, again
 from tasks.chain import BODIES, following
+from tasks.destroy import destroy
 from tasks.messages import UNSENT, begin, tell
 from tasks.undo import undo
-from xenlaunch import names
+from xenlaunch import names, states
 from xenlaunch.errors import (
     Busy,
     CancelAsked,
@@ -163,10 +165,22 @@ class Door:
         return result.model_dump(mode="json")
 
     def undo(self, lease: Lease, pool: Pool) -> Any:
-        while not lease.undone(undo(lease.launch, pool)):
+        while not self.undone(lease, pool):
             lease.made.update(lease.facts())
-        tell(self.app, self.runtime.ledger, self.runtime.ledger.record(lease.launch.id))
+        record = self.runtime.ledger.record(lease.launch.id)
+        if record.ended:
+            tell(self.app, self.runtime.ledger, record)
         return None
+
+    def undone(self, lease: Lease, pool: Pool) -> bool:
+        """False where more has come to be known meanwhile that is to be undone."""
+        if lease.record.outcome == states.WAITING:
+            came = again(lease.launch, pool, list(lease.calls))
+            return (
+                lease.again(came.step, came.anew) if isinstance(came, Again) else lease.undone(came)
+            )
+        remove = destroy if lease.record.outcome == states.DESTROYED else undo
+        return lease.undone(remove(lease.launch, pool))
 
     # What happens next
 

@@ -32,8 +32,8 @@ Failed = tuple[str, str, PoolError]
 """What could not be removed, by class and ref, and why."""
 
 
-def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
-    """Remove what the launch has made; what is left of it, with what to do."""
+def undo(launch: Launch, pool: Pool, aside: frozenset[str] = frozenset()) -> tuple[Leftover, ...]:
+    """Remove what the launch has made, but for the disks aside; what is left, with what to do."""
     if not pool.touched:
         return ()
     pool.quiesce({CLONE: lambda: hunt(launch, pool)})
@@ -47,7 +47,7 @@ def undo(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     for vm in vms:
         failed += remove_vm(pool, vm)
     for vdi in pool.made("VDI"):
-        if vdi not in {ref for _, ref, _ in failed}:
+        if vdi not in aside and vdi not in {ref for _, ref, _ in failed}:
             failed += attempt("VDI", remove_disk, pool, vdi)
     passing = [error for _, _, error in failed if isinstance(error, PASSING)]
     if passing and pool.retries < PATIENCE:

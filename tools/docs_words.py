@@ -15,6 +15,7 @@ STATES: Final = {
     states.SUCCEEDED: "The VM runs under its own name.",
     states.FAILED: "There is no VM, but for what is named as left over.",
     states.CANCELLED: "The same, because its owner wanted it so.",
+    states.DESTROYED: "It had ended, and its VM was removed on its owner's word.",
 }
 
 CLASSES: Final = {

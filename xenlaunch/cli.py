@@ -1,4 +1,4 @@
-"""The command line: ``xenlaunch launch|status|watch|cancel|list|plan|pools|adopt``.
+"""The command line: ``xenlaunch launch|status|watch|cancel|destroy|retry|list|plan|pools|adopt``.
 
 Exit codes: 0 done; 1 a launch did not succeed, or it is too late; 2 bad input or an unknown ID;
 3 Redis could not be reached, or no worker answered; 130 stopped by Ctrl-C.
@@ -126,6 +126,24 @@ def cancel(id_: str) -> int:
     return DONE
 
 
+@cli.command()
+@click.argument("id_", metavar="ID")
+def destroy(id_: str) -> int:
+    """Have the VM of a launch that has ended, or of all of a batch, removed with its disks."""
+    with _client() as client:
+        statuses = client.destroy(id_)
+    return _say_reopened(id_, statuses, "will be destroyed")
+
+
+@cli.command()
+@click.argument("id_", metavar="ID")
+def retry(id_: str) -> int:
+    """Have a launch that failed or was cancelled, or all such of a batch, begin again."""
+    with _client() as client:
+        statuses = client.retry(id_)
+    return _say_reopened(id_, statuses, "begins again")
+
+
 @cli.command(name="list")
 @click.option("--state", type=click.Choice(states.PUBLIC), help="Only those in this state.")
 @click.option("--batch", metavar="ID", help="Only those of this batch.")
@@ -232,6 +250,15 @@ def _cancelling(status: LaunchStatus) -> str:
     if status.has_ended:
         return "cancelled"
     return f"will be cancelled; 'xenlaunch watch {status.id}' shows how what it made is removed"
+
+
+def _say_reopened(id_: str, statuses: Sequence[LaunchStatus], said: str) -> int:
+    if len(statuses) == 1 and statuses[0].id == id_:
+        said = statuses[0].state if statuses[0].has_ended else said
+        click.echo(f"{id_}: {said}; 'xenlaunch watch {id_}' shows how it goes")
+    else:
+        click.echo(show.batch_text(id_, statuses))
+    return DONE
 
 
 def _print(table: RenderableType) -> None:

@@ -16,8 +16,10 @@ from xenlaunch.errors import (
     BadRequest,
     BadSettings,
     LaunchCancelled,
+    LaunchDestroyed,
     LaunchFailed,
     NoWorker,
+    StillRunning,
     StoreUnreachable,
     SubmitUnknown,
     TooLate,
@@ -168,6 +170,8 @@ class LaunchClient:
         record = self._ledger.record(launch)
         if record.state == states.SUCCEEDED:
             return record.result
+        if record.state == states.DESTROYED:
+            raise LaunchDestroyed(f"The launch {launch} had ended, and was destroyed since.")
         ended = LaunchCancelled if record.state == states.CANCELLED else LaunchFailed
         if record.error is None:
             raise ended(f"The launch {launch} ended {record.state}.")
@@ -194,6 +198,37 @@ class LaunchClient:
             raise _too_late(which, statuses)
         self._nudge(which)
         return statuses
+
+    # After the end
+
+    def destroy(self, which: str) -> Statuses:
+        """Have the VM of a launch that has ended, or of all of a batch, removed with its disks.
+
+        Disks that were there before stay, and so do those that somebody took off the VM: they are
+        named as left over. Returns at once; `watch` shows how it goes, and repeating is harmless.
+        Raises `StillRunning` where one has not ended, `TooLate` where there is nothing to remove.
+        """
+        return self._reopen(which, states.DESTROYED)
+
+    def retry(self, which: str) -> Statuses:
+        """Have a launch that failed or was cancelled, or all such of a batch, begin again.
+
+        It is the same launch, with its id and token. A VM that was kept is gone on with at the step
+        that failed; what was undone begins at the first. Returns at once.
+        Raises `StillRunning` where one has not ended, `TooLate` where none has failed.
+        """
+        return self._reopen(which, states.WAITING)
+
+    def _reopen(self, which: str, outcome: str) -> Statuses:
+        ids = self._ledger.launches_of(which)
+        alive = {states.WAITING, states.RUNNING} & {one.state for one in read(self._ledger, ids)}
+        verdicts = ["lives"] if alive else [self._ledger.reopen(one, outcome) for one in ids]
+        if "lives" in verdicts:
+            raise StillRunning(f"{which} has not ended yet: cancel it first, or wait until it has.")
+        if all(verdict in {"nothing", "gone"} for verdict in verdicts):
+            raise TooLate(_NOTHING[outcome].format(which))
+        self._nudge(which)
+        return read(self._ledger, ids)
 
     # Asking a worker
 
@@ -317,7 +352,12 @@ def _too_late(which: str, statuses: Sequence[LaunchStatus]) -> TooLate:
     return TooLate(f"The launch {which} has ended already: it {_ENDED[statuses[0].state]}.")
 
 
+_NOTHING: Final = {
+    states.DESTROYED: "{} has left nothing that could be destroyed.",
+    states.WAITING: "There is nothing to try again: {} has not failed.",
+}
 _ENDED: Final = {
+    states.DESTROYED: "was destroyed",
     states.SUCCEEDED: "succeeded",
     states.FAILED: "failed",
     states.CANCELLED: "was cancelled",

@@ -14,7 +14,8 @@
     ├── BadSettings             the settings or the pools file are wrong
     ├── LaunchEnded             how a launch ended that did not succeed
     │   ├── LaunchFailed
-    │   └── LaunchCancelled
+    │   ├── LaunchCancelled
+    │   └── LaunchDestroyed
     ├── IllegalMove             a move that is not in the table of states
     ├── StepStopped             a step goes no further now; the ledger knows why
     │   ├── Parked              it waits for something, without a thread
@@ -110,6 +111,10 @@ class LaunchFailed(LaunchEnded):
 
 class LaunchCancelled(LaunchEnded):
     """The launch was cancelled, and what it had made was removed."""
+
+
+class LaunchDestroyed(LaunchEnded):
+    """The launch had ended, and what it had made was removed on its owner's word."""
 
 
 class IllegalMove(XenlaunchError):

@@ -151,6 +151,17 @@ class Lease:
         self._heed(verdict)
         return True
 
+    def again(self, step: str, anew: Sequence[str]) -> bool:
+        """Send the launch into the line again, from this step on, with these calls to be made anew.
+
+        False where facts have come in since the claim.
+        """
+        verdict = self._run("again", len(self.made), step, *anew)
+        if verdict == "again":
+            return False
+        self._heed(verdict)
+        return True
+
     def facts(self) -> set[Made]:
         """All that is known by now to exist because of this launch."""
         with reachable():

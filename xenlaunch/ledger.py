@@ -262,6 +262,13 @@ class Ledger:
     def cancel(self, launch: str, error: dict[str, Any]) -> str:
         return str(self.store.run("cancel", launch, json.dumps(error)))
 
+    def reopen(self, launch: str, outcome: str) -> str:
+        """Have a launch that has ended undone, to end ``destroyed`` or to be ``waiting`` again.
+
+        ``undoing`` or ``waiting``, or why not: ``done``, ``lives``, ``nothing`` to do, ``gone``.
+        """
+        return str(self.store.run("reopen", launch, outcome, KEEP_BATCH * self.times.keep))
+
     def wake(self, launch: str, ref: str = "") -> str:
         """Make a parked launch ready: the step to begin, or '' where another was first."""
         return str(self.store.run("wake", launch, ref, self.times.resend))

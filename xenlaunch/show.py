@@ -26,6 +26,7 @@ STATE_STYLES: Final = {
     states.SUCCEEDED: "green",
     states.FAILED: "red",
     states.CANCELLED: "yellow",
+    states.DESTROYED: "dim",
     states.UNDOING: "magenta",
     states.RUNNING: "cyan",
 }

@@ -10,6 +10,10 @@ name: it can no longer be cancelled. To the outside it is ``running``.
        │              v
        ├────────>  undoing ──> failed | cancelled
        └──> failed | cancelled
+
+A launch that has ended stays as it is, unless its owner wants otherwise. *Destroy* has undone what
+succeeded, or was left behind (``undoing ──> destroyed``); *retry* has what failed or was cancelled
+undone to the end and sends it into the line again (``undoing ──> waiting``).
 """
 
 from typing import Final
@@ -23,20 +27,24 @@ UNDOING: Final = "undoing"
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
 CANCELLED: Final = "cancelled"
+DESTROYED: Final = "destroyed"
 
 MOVES: Final[dict[str, frozenset[str]]] = {
     WAITING: frozenset({RUNNING, UNDOING, FAILED, CANCELLED}),
     RUNNING: frozenset({FINISHING, UNDOING, WAITING}),
     FINISHING: frozenset({SUCCEEDED, UNDOING}),
-    UNDOING: frozenset({FAILED, CANCELLED}),
-    SUCCEEDED: frozenset(),
-    FAILED: frozenset(),
-    CANCELLED: frozenset(),
+    UNDOING: frozenset({FAILED, CANCELLED, DESTROYED, WAITING}),
+    SUCCEEDED: frozenset({UNDOING}),
+    FAILED: frozenset({UNDOING, WAITING}),
+    CANCELLED: frozenset({UNDOING, WAITING}),
+    DESTROYED: frozenset({UNDOING}),
 }
 
-ENDED: Final = frozenset(state for state, after in MOVES.items() if not after)
+ENDED: Final = frozenset({SUCCEEDED, FAILED, CANCELLED, DESTROYED})
+"""Nothing happens by itself any more."""
+
 STATES: Final = tuple(MOVES)
-PUBLIC: Final = (WAITING, RUNNING, UNDOING, SUCCEEDED, FAILED, CANCELLED)
+PUBLIC: Final = (WAITING, RUNNING, UNDOING, SUCCEEDED, FAILED, CANCELLED, DESTROYED)
 
 
 def public(state: str) -> str:

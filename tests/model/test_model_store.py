@@ -57,6 +57,8 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "refuse": (launch, "failed", "{}"),
         "undo": (launch, chance.choice(("", fence)), "failed", "{}"),
         "undone": (launch, fence, chance.choice((0, 1)), chance.choice(("[]", "[1]")), 60_000),
+        "reopen": (launch, chance.choice(("destroyed", "waiting")), 60_000),
+        "again": (launch, fence, chance.choice((0, 1)), chance.choice(STEPS), "clone"),
         "leftovers": (launch, chance.choice(("[]", "[1]")), chance.choice(("[]", "[1]"))),
         "let_go": ("", launch, fence),
         "claimed": ("lab", "generation"),

@@ -4,9 +4,14 @@ local state, t = r[1], now()
 if not state then return 'gone' end
 if ENDED[state] then return state == 'cancelled' and 'done' or 'ended' end
 if state == 'finishing' then return 'late' end
-if state == 'undoing' then return 'undoing' end
+if state == 'undoing' then
+  if redis.call('HGET', key, 'outcome') == 'waiting' then
+    set('outcome', 'cancelled', 'error', ARGV[3])
+  end
+  return 'undoing'
+end
 set('cancel', ARGV[3])
-if state == 'waiting' and redis.call('EXISTS', key .. ':calls') == 0 then
+if state == 'waiting' and untouched() then
   set('outcome', 'cancelled', 'error', ARGV[3])
   finish_launch('cancelled', t)
   return 'done'

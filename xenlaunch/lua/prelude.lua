@@ -146,3 +146,34 @@ local function begin_undo(outcome, failure, t)
   wish(t)
   tell('state')
 end
+
+-- A launch that had ended goes into the line once more. From its first step on it is accepted anew,
+-- perhaps for another pool; from a later one it goes on with what it has.
+local function begin_again(step, t)
+  count_step(t)
+  unpark()
+  release()
+  ready('SREM')
+  local r = get('pool', 'macs', 'priority', 'submitted')
+  if r[1] then redis.call('HDEL', P .. 'hunting:' .. r[1], id) end
+  redis.call('HDEL', key, 'host', 'avoid', 'outcome', 'error', 'failed_at', 'retries', 'reason')
+  set('step', step)
+  move('waiting', t)
+  if step == 'connect' then
+    redis.call('HDEL', key, 'pool', 'macs', 'learnt')
+    look_at(t)
+  else
+    for mac in string.gmatch(r[2] or '', '%S+') do
+      redis.call('HSETNX', P .. 'macs:' .. r[1], mac, id)
+    end
+    redis.call('ZADD', P .. 'waiting:' .. r[1], r[3] * 1e13 + r[4], id)
+    redis.call('ZREM', P .. 'due', id)
+    nudge(r[1])
+  end
+  tell('state')
+end
+
+-- Whether nothing of a launch that waits can be in a pool: what had been is undone.
+local function untouched()
+  return redis.call('EXISTS', key .. ':calls') == 0 or not redis.call('HGET', key, 'pool')
+end

@@ -1,7 +1,7 @@
 -- A launch that waits ends here, if nothing was made for it; else it is undone. outcome, error -> 'ended' | 'undo' | 'stale'
 if redis.call('HGET', key, 'state') ~= 'waiting' then return 'stale' end
 local t = now()
-if redis.call('EXISTS', key .. ':calls') == 1 then
+if not untouched() then
   begin_undo(ARGV[3], ARGV[4], t)
   return 'undo'
 end

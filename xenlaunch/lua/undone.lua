@@ -10,5 +10,5 @@ if ARGV[5] ~= '[]' then
   redis.call('PEXPIRE', P .. 'leftovers:' .. r[4], ARGV[6])
   nudge('sweep:' .. r[4])
 end
-finish_launch(r[2], t)
+finish_launch(r[2] == 'waiting' and 'failed' or r[2], t)
 return 'ok'

@@ -135,8 +135,13 @@ class Pool:
 
     @property
     def outcome(self) -> str:
-        """How the launch will end when it is undone: ``failed`` or ``cancelled``."""
+        """How the launch will end when it is undone: ``failed``, ``cancelled`` …"""
         return self._lease.record.outcome
+
+    @property
+    def came_up(self) -> bool:
+        """Whether the launch had succeeded before it came to this."""
+        return bool(self._lease.record.fields.get("result"))
 
     @property
     def lent(self) -> tuple[str, ...]:

@@ -103,6 +103,7 @@ class Lives:
             states.SUCCEEDED: self.succeeded,
             states.FAILED: self.failed,
             states.CANCELLED: self.cancelled,
+            states.DESTROYED: self.destroyed,
         }
         reached = ways[state]()
         assert self.state(reached) == state
@@ -127,6 +128,12 @@ class Lives:
     def cancelled(self, **fields: Any) -> str:
         launch = self.joined(**fields)
         assert self.ledger.cancel(launch, ERROR) == "done"
+        return launch
+
+    def destroyed(self, **fields: Any) -> str:
+        launch = self.succeeded(**fields)
+        assert self.ledger.reopen(launch, states.DESTROYED) == "undoing"
+        assert self.lease(launch, names.UNDO).undone(())
         return launch
 
     # What Redis holds

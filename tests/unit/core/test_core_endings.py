@@ -22,6 +22,7 @@ NICS = [{"network": "guest", "mac": "02:00:00:00:00:01"}]
         (states.SUCCEEDED, "ended", states.SUCCEEDED),
         (states.FAILED, "ended", states.FAILED),
         (states.CANCELLED, "done", states.CANCELLED),
+        (states.DESTROYED, "ended", states.DESTROYED),
     ],
 )
 def test_a_cancel_in_each_state(lives: Lives, state: str, verdict: str, after: str) -> None:
@@ -170,6 +171,7 @@ def test_an_end_frees_all_that_was_held(lives: Lives, state: str) -> None:
         states.SUCCEEDED: lives.succeeded,
         states.FAILED: lives.failed,
         states.CANCELLED: lives.cancelled,
+        states.DESTROYED: lives.destroyed,
     }[state]
     launch = end(nics=NICS)
     held = [

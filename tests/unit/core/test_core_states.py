@@ -30,11 +30,24 @@ def test_the_table_is_that_of_the_docstring() -> None:
         ("finishing", "undoing"),
         ("undoing", "failed"),
         ("undoing", "cancelled"),
+        ("undoing", "destroyed"),
+        ("undoing", "waiting"),
+        ("succeeded", "undoing"),
+        ("failed", "undoing"),
+        ("failed", "waiting"),
+        ("cancelled", "undoing"),
+        ("cancelled", "waiting"),
+        ("destroyed", "undoing"),
     }
 
 
-def test_nothing_leads_out_of_an_end() -> None:
-    assert set(states.ENDED) == {"succeeded", "failed", "cancelled"}
+def test_only_its_owner_leads_a_launch_out_of_an_end() -> None:
+    """To its undo, or into the line once more; what the scripts do of themselves is tried below."""
+    assert set(states.ENDED) == {"succeeded", "failed", "cancelled", "destroyed"}
+    assert {after for state in states.ENDED for after in states.MOVES[state]} == {
+        "undoing",
+        "waiting",
+    }
 
 
 @pytest.mark.parametrize(("before", "after"), LEGAL)

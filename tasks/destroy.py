@@ -1,0 +1,71 @@
+"""Destroy: what a launch has brought up goes, once its owner says so.
+
+It is the undo of a launch that has ended. What makes it more than that: the VM has been somebody's
+since. It gets its working name back first, so that from then on it is what an undo may find half
+done at any moment, and no `adopt` takes it for a success. A disk that its owner has taken off the
+VM stays, and is named; so is all that is no longer what the launch had made.
+"""
+
+import json
+from typing import Any
+
+from tasks.hunt import CLONE
+from tasks.remains import new_disks
+from tasks.undo import look, undo
+from tasks.vbds import came_with_clone, drives
+from xenlaunch import names
+from xenlaunch.marks import launch_of_vm
+from xenlaunch.model import Launch, Leftover
+from xenlaunch.xapi.pool import Pool
+
+KEPT_ASIDE = f"{names.UNDO}:kept-aside"
+
+
+def destroy(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
+    """Remove the VM of a launch and the disks that were made for it; what is left of them."""
+    record = look(pool, "VM", launch.vm) if launch.vm else None
+    if record is not None and not is_still_ours(launch, record):
+        return (of_others("VM", record["uuid"], "It is not what the launch has made any more"),)
+    aside = kept_aside(launch, pool, record) if pool.came_up else []
+    if record is not None:
+        know(launch, pool, record)
+    if record is not None:
+        name = names.working_name(launch.deployment, launch.id, pool.attempts(CLONE) or 1)
+        pool.do(f"{names.UNDO}:name:{launch.vm}", "VM.set_name_label", launch.vm, name)
+    left = undo(launch, pool, frozenset(aside))
+    rows = ((ref, look(pool, "VDI", ref)) for ref in aside)
+    said = "It was taken off the VM, or nobody knows whether the launch has made it"
+    return (*left, *(of_others("VDI", row["uuid"], said) for _, row in rows if row is not None))
+
+
+def is_still_ours(launch: Launch, record: dict[str, Any]) -> bool:
+    return launch_of_vm(record, launch.deployment) == launch.id and not record["is_a_template"]
+
+
+def know(launch: Launch, pool: Pool, record: dict[str, Any]) -> None:
+    """What a ledger that was read back from the pool may not know of: a VM, and its new disks."""
+    pool.know("VM", launch.vm, record["uuid"])
+    for vdi in new_disks(pool, launch.deployment, launch.id, launch.vm):
+        pool.know("VDI", vdi)
+
+
+def kept_aside(launch: Launch, pool: Pool, record: dict[str, Any] | None) -> list[str]:
+    """The disks of the launch that its VM did not have any more when its end was asked for.
+
+    They are settled before anything is changed: afterwards no disk is on the VM. Of a launch that
+    was read back from the pool nobody knows which disks came with the template: they stay too.
+    """
+    known = pool.recall(KEPT_ASIDE)
+    if known is None:
+        on_it = list(drives(pool, launch.vm).values()) if record else []
+        aside = set(pool.made("VDI")) - {row["VDI"] for row in on_it}
+        if not pool.made("VM"):
+            aside |= {row["VDI"] for row in on_it if came_with_clone(row)}
+        known = json.dumps(sorted(aside))
+        pool.remember(KEPT_ASIDE, known)
+    found: list[str] = json.loads(known)
+    return found
+
+
+def of_others(cls: str, uuid: str, said: str) -> Leftover:
+    return Leftover(cls=cls, uuid=uuid, advice=f"{said}: remove it by hand if nobody wants it.")
