@@ -9,12 +9,12 @@ VM stays, and is named; so is all that is no longer what the launch had made.
 import json
 from typing import Any
 
+from tasks.drives import came_with_clone, drives
 from tasks.hunt import CLONE
 from tasks.remains import new_disks
 from tasks.undo import look, undo
-from tasks.vbds import came_with_clone, drives
 from xenlaunch import names
-from xenlaunch.marks import launch_of_vm
+from xenlaunch.marks import launch_of_vm, marks_of_vm
 from xenlaunch.model import Launch, Leftover
 from xenlaunch.xapi.pool import Pool
 
@@ -60,7 +60,8 @@ def kept_aside(launch: Launch, pool: Pool, record: dict[str, Any] | None) -> lis
         on_it = list(drives(pool, launch.vm).values()) if record else []
         aside = set(pool.made("VDI")) - {row["VDI"] for row in on_it}
         if not pool.made("VM"):
-            aside |= {row["VDI"] for row in on_it if came_with_clone(row)}
+            whose = marks_of_vm(record or {})
+            aside |= {row["VDI"] for row in on_it if came_with_clone(row, whose)}
         known = json.dumps(sorted(aside))
         pool.remember(KEPT_ASIDE, known)
     found: list[str] = json.loads(known)

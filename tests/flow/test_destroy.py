@@ -40,7 +40,7 @@ def test_a_batch_is_destroyed(stack: Stack) -> None:
     assert [(one.state, one.leftovers, one.error) for one in ended] == [("destroyed", (), None)] * 3
     assert stack.lasting() == before
     assert {one.state for one in stack.client.destroy(batch.id)} == {"destroyed"}
-    told = AsyncResult(f"{batch.launches[0]}.poll", app=stack.client.celery_app)
+    told: AsyncResult[Any] = AsyncResult(f"{batch.launches[0]}.poll", app=stack.client.celery_app)
     assert told.get(timeout=10)["vm_uuid"] == ended[0].vm_uuid
     with pytest.raises(LaunchDestroyed):
         stack.client.result(batch.launches[0])
@@ -154,7 +154,7 @@ def test_what_was_undone_begins_again(stack: Stack) -> None:
     stack.pool.faults(FAILING_START)
     status = stack.launch(**RICH, nics=[{"network": "guest", "mac": "02:16:3e:00:00:01"}])
     assert status.state == "failed"
-    told = AsyncResult(f"{status.id}.poll", app=stack.client.celery_app)
+    told: AsyncResult[Any] = AsyncResult(f"{status.id}.poll", app=stack.client.celery_app)
     wait_until(lambda: told.state == "FAILURE", 10, "the failure is told")
     stack.pool.control("DELETE", "/faults")
     stack.client.retry(status.id)
