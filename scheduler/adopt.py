@@ -24,7 +24,7 @@ from xenlaunch.errors import PoolError
 from xenlaunch.generation import OURS
 from xenlaunch.lease import Made
 from xenlaunch.ledger import Ledger
-from xenlaunch.marks import is_settled, is_settled_vm, launch_of_disk, launch_of_name, launch_of_vm
+from xenlaunch.marks import is_settled, launch_of_disk, launch_of_name, launch_of_vm
 from xenlaunch.xapi.pool import Reach
 
 READY_SECONDS: Final = 30.0
@@ -85,7 +85,7 @@ class Adoption:
 
     def owned(self, reach: Reach, vms: Mapping[str, Row]) -> Iterator[Found]:
         for ref, row in vms.items():
-            launch = launch_of_vm(row, self.deployment) if is_settled_vm(row) else ""
+            launch = launch_of_vm(row, self.deployment) if is_settled(row) else ""
             marks = row["other_config"]
             finished = marks.get(names.OTHER_CONFIG_FINISHED)
             deed = Deed.read(finished or marks.get(names.OTHER_CONFIG_KEPT), launch)

@@ -10,6 +10,7 @@ from tasks import lookup
 from tasks.connect import pin
 from tasks.copied import adapting
 from tasks.making import finishing
+from tasks.owning import strange
 from tasks.shape import changes
 from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PoolError
@@ -61,7 +62,9 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
 def calls(launch: Launch, template: lookup.Row) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
     request = launch.request
-    made = ["VM.clone", "VM.add_to_other_config"]
+    made = ["VM.copy" if request.clone == "full" else "VM.clone"]
+    made += ["VM.remove_from_other_config"] * len(strange(template, ""))
+    made += ["VM.add_to_other_config"]
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []

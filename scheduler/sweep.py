@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tasks.remains import half_made_by
 from xenlaunch import states
-from xenlaunch.marks import is_settled, launch_of_disk
+from xenlaunch.marks import is_settled, launch_of_disk, launch_of_name, mark_of_source
 from xenlaunch.record import Record
 
 Row = Mapping[str, Any]
@@ -22,12 +22,16 @@ AFTER_GRACE: Final = "after grace"
 
 @dataclass(frozen=True)
 class Trace:
-    """Something that a launch has left in a pool, or is making there."""
+    """Something that a launch has left in a pool, or is making there.
+
+    ``source`` is the mark that a VM has from what it was cloned from, if its own is not there yet.
+    """
 
     cls: str
     ref: str
     uuid: str
     launch: str
+    source: str = ""
 
 
 def traces(deployment: str, vms: Mapping[str, Row], disks: Mapping[str, Row]) -> list[Trace]:
@@ -43,8 +47,10 @@ def traces(deployment: str, vms: Mapping[str, Row], disks: Mapping[str, Row]) ->
 
 def trace_of_vm(deployment: str, ref: str, row: Row) -> Trace | None:
     """A VM that is half made: it has its working name still, and is not marked as anybody's."""
-    launch = half_made_by(row, deployment)
-    return Trace("VM", ref, row["uuid"], launch) if launch else None
+    source = mark_of_source(row, deployment)
+    named = launch_of_name(row["name_label"], deployment)
+    launch = named if source else half_made_by(row, deployment)
+    return Trace("VM", ref, row["uuid"], launch, source) if launch else None
 
 
 def trace_of_disk(deployment: str, ref: str, row: Row) -> Trace | None:
@@ -59,11 +65,19 @@ def verdict(trace: Trace, record: Record | None) -> str:
     """What is to be done about a trace of a launch with this record, if there is one.
 
     ``now``: its launch has ended, so nobody else will. ``after grace``: nobody remembers it.
+    A clone that bears the mark of its source is a launch's only if that has cloned such a source.
     """
+    if trace.source and (record is None or source_of(record) != trace.source):
+        return LEAVE
     if record is None:
         return AFTER_GRACE
     came_up = record.state == states.SUCCEEDED and record.learnt.get("vm_uuid")
     return NOW if record.ended and trace.uuid != came_up else LEAVE
+
+
+def source_of(record: Record) -> str:
+    """The mark of what a launch clones."""
+    return str(record.learnt.get("template", {}).get("mark", ""))
 
 
 def schedule(

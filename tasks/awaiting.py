@@ -9,7 +9,7 @@ import json
 import socket
 from typing import Final
 
-from tasks.told import Metrics, condition, has_agent, met
+from tasks.told import condition, has_agent, met, metrics_of
 from xenlaunch import names
 from xenlaunch.errors import Parked
 from xenlaunch.model import Launch
@@ -46,7 +46,7 @@ def await_word(launch: Launch, pool: Pool, awaited: Awaited | None) -> tuple[str
     """What the guest has told; None where it has not in all the time that it was given."""
     wanted = condition(awaited)
     ref = names.guest_ref(launch.vm, wanted)
-    told = met(wanted, metrics_of(pool, launch.vm))
+    told = met(wanted, metrics_of(pool.records, launch.vm))
     noted = pool.noted(ref)
     if told is None and noted is not None:
         told = tuple(json.loads(noted))
@@ -81,12 +81,7 @@ def missing(launch: Launch, pool: Pool, awaited: Awaited | None) -> str:
     """What a guest that was waited for in vain has not got."""
     if awaited is None:
         return "running, no guest tools"
-    if not has_agent(metrics_of(pool, launch.vm)):
+    if not has_agent(metrics_of(pool.records, launch.vm)):
         return f"{NO_ADDRESS}: its guest tools are not there, or have told nothing yet"
     which = "" if awaited == Awaited(port=awaited.port) else f" ({awaited})"
     return f"{NO_ADDRESS}{which}: its guest tools are there, a lease is missing"
-
-
-def metrics_of(pool: Pool, vm: str) -> Metrics | None:
-    row = pool.records.get("vm", vm)
-    return pool.records.get("vm_guest_metrics", row["guest_metrics"]) if row else None

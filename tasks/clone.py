@@ -1,13 +1,16 @@
 """The second step: a VM cloned from the template, and made what was asked for."""
 
 from tasks import lookup
+from tasks.copied import COPY_SECONDS
+from tasks.drives import is_marked
 from tasks.hunt import CLONE, hunt, named
+from tasks.owning import own
 from tasks.shape import Change, changes
 from tasks.undo import remove_vm
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
 from xenlaunch.model import Launch
-from xenlaunch.xapi.pool import Finder, Pool
+from xenlaunch.xapi.pool import NULL, Finder, Pool
 
 SECONDS = 3600
 
@@ -15,19 +18,22 @@ SECONDS = 3600
 def clone(launch: Launch, pool: Pool) -> Launch:
     """Clone the template under the working name, then set memory, CPUs and what to do when."""
     assert launch.template is not None  # noqa: S101  connect has pinned it
+    is_full = launch.request.clone == "full"
     vm = pool.run(
         CLONE,
-        "VM.clone",
+        "VM.copy" if is_full else "VM.clone",
         launch.template.ref,
         lambda attempt: working_name(launch, attempt),
+        *([launch.template.copy_to or NULL] if is_full else []),
         what="the clone",
-        seconds=SECONDS,
+        seconds=COPY_SECONDS if is_full else SECONDS,
         makes="VM",
         find=lambda: whole_clone(launch, pool),
     )
     record = pool.read("VM.get_record", vm)
     pool.know("VM", vm, record["uuid"])
     own(pool, vm, record)
+    become_vm(pool, vm, record)
     shape(launch, pool, vm, record)
     return launch.but(vm=vm, vm_uuid=record["uuid"], leftovers=named(pool))
 
@@ -46,7 +52,7 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
     assert launch.template is not None  # noqa: S101  connect has pinned it
     for vm in pool.read("VM.get_by_name_label", working_name(launch, pool.attempts(CLONE))):
         record = pool.read("VM.get_record", vm)
-        if names.OTHER_CONFIG_MARK in record["other_config"]:
+        if is_marked(record, pool.mark("")):
             continue
         if record["current_operations"]:
             raise Busy("CLONE_RUNNING", [vm], "The pool still works on an earlier clone.")
@@ -60,23 +66,12 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
     return None
 
 
-def own(pool: Pool, vm: str, record: lookup.Row) -> None:
-    """Mark the VM as this launch's, and make it a VM."""
-    mark = pool.mark(record["uuid"])
-    pool.do(
-        "mark",
-        *("VM.add_to_other_config", vm, names.OTHER_CONFIG_MARK, mark),
-        find=lambda: "" if bears(pool, vm, mark) else None,
-    )
+def become_vm(pool: Pool, vm: str, record: lookup.Row) -> None:
+    """Make a VM of what is a template still."""
     if "disks" in record["other_config"]:
         pool.do("disks", "VM.remove_from_other_config", vm, "disks")
     if record["is_a_template"]:
         pool.do("provision", "VM.provision", vm)
-
-
-def bears(pool: Pool, vm: str, mark: str) -> bool:
-    marks = pool.read("VM.get_other_config", vm)
-    return bool(marks.get(names.OTHER_CONFIG_MARK) == mark)
 
 
 def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:

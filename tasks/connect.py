@@ -2,7 +2,9 @@
 
 from tasks import lookup, remains, storage
 from tasks.hunt import loose_before
+from tasks.source import check_source
 from tasks.suits import check_machine
+from xenlaunch import names
 from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import Refused
 from xenlaunch.model import Launch, LaunchRequest, Template
@@ -24,7 +26,8 @@ def connect(launch: Launch, pool: Pool) -> Launch:
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     request = launch.request
     ref, row = lookup.template(pool, request.template)
-    disks = lookup.disks_of(pool, row)
+    check_source(row)
+    disks, copy_to = storage.copied(request, lookup.disks_of(pool, row), pool)
     chosen = Template(
         ref=ref,
         uuid=row["uuid"],
@@ -32,6 +35,8 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         vbds=len(row["VBDs"]),
         vifs=len(row["VIFs"]),
         pv=lookup.is_pv(row),
+        mark=row["other_config"].get(names.OTHER_CONFIG_MARK, ""),
+        copy_to=copy_to,
         disks=tuple(disks.values()),
     )
     check_machine(request, row)

@@ -80,12 +80,15 @@ def ambiguous(cls: str, wanted: str, uuids: Iterable[str]) -> Refused:
 
 
 def template(reader: Reader, wanted: str) -> tuple[str, Row]:
-    """The template of that name or uuid; of several copies the one whose SR has most room."""
+    """The template of that name or uuid; of several copies the one whose SR has most room.
+
+    Where there is no such template: the VM or the snapshot.
+    """
     rows = reader.records.all("vm")
     templates = {ref: row for ref, row in rows.items() if is_template(row)}
     found = named(templates, wanted)
     if not found:
-        raise _no_template(rows, templates, wanted)
+        return _vm_or_snapshot(rows, templates, wanted)
     if len(found) == 1:
         return found[0]
     copies = [copy_of(reader, ref, row) for ref, row in found]
@@ -100,18 +103,25 @@ def is_template(row: Row) -> bool:
     return bool(row["is_a_template"]) and not row["is_a_snapshot"]
 
 
-def _no_template(rows: Rows, templates: Rows, wanted: str) -> Refused:
-    if named(rows, wanted):
-        return Refused(
-            "TEMPLATE_NOT_FOUND", [wanted], f"{wanted!r} is a VM or a snapshot, not a template."
-        )
+def _vm_or_snapshot(rows: Rows, templates: Rows, wanted: str) -> tuple[str, Row]:
+    others = {ref: row for ref, row in rows.items() if not row["is_control_domain"]}
+    found = named(others, wanted)
+    if len(found) > 1:
+        raise ambiguous("template", wanted, (row["uuid"] for _, row in found))
+    if not found:
+        raise _no_template(templates, wanted)
+    return found[0]
+
+
+def _no_template(templates: Rows, wanted: str) -> Refused:
     known = sorted({row["name_label"] for row in templates.values()})
     near = [name for name in known if wanted.lower() in name.lower() or name.lower() in wanted]
     shown = ", ".join(repr(name) for name in (near or known)[:8])
     return Refused(
         "TEMPLATE_NOT_FOUND",
         [wanted],
-        f"The pool has no template {wanted!r}; it has, among others: {shown or 'none at all'}.",
+        f"The pool has no template, VM or snapshot {wanted!r}; "
+        f"of templates it has, among others: {shown or 'none at all'}.",
     )
 
 

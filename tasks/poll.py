@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from tasks.awaiting import await_guest, metrics_of
+from tasks.awaiting import await_guest
 from tasks.making import finish_disks
 from tasks.start import is_at_rest
-from tasks.told import usable
+from tasks.told import metrics_of, usable
 from tasks.vifs import interfaces
 from xenlaunch import names
 from xenlaunch.errors import Busy, Place, Refused
@@ -86,7 +86,7 @@ def check_interfaces(launch: Launch, pool: Pool) -> tuple[str, ...]:
 
 def addresses(pool: Pool, vm: str, awaited: tuple[str, ...]) -> tuple[str, ...]:
     """The addresses that the guest has told of, those that were waited for first."""
-    told = usable((metrics_of(pool, vm) or {}).get("networks", {}))
+    told = usable((metrics_of(pool.records, vm) or {}).get("networks", {}))
     return tuple(dict.fromkeys((*awaited, *told)))
 
 

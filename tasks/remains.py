@@ -8,11 +8,19 @@ anything is made what bears the launch's working name goes.
 from collections.abc import Iterator
 from typing import Any
 
+from tasks import lookup
 from tasks.drives import drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE
 from tasks.undo import Failed, attempt, look, remove_disk, remove_vm, stop
-from xenlaunch.marks import is_settled_vm, launch_of_disk, launch_of_name, launch_of_vm
+from xenlaunch import names
+from xenlaunch.marks import (
+    is_settled,
+    launch_of_disk,
+    launch_of_name,
+    launch_of_vm,
+    mark_of_source,
+)
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import Pool
 
@@ -21,11 +29,20 @@ def clear(launch: Launch, pool: Pool) -> None:
     """Remove what bears this launch's working name, if the launch has not begun to clone."""
     if pool.attempts(CLONE):
         return
-    for ref, row in pool.records.all("vm").items():
-        if half_made_by(row, launch.deployment) == launch.id:
+    vms = pool.records.all("vm")
+    sources = {mark_on(row) for _, row in lookup.named(vms, launch.request.template)}
+    for ref, row in vms.items():
+        source = mark_of_source(row, launch.deployment)
+        named = launch_of_name(row["name_label"], launch.deployment)
+        cloned = named if source and source in sources else ""
+        if launch.id in (half_made_by(row, launch.deployment), cloned):
             pool.know("VM", ref, row["uuid"])
             for _, _, error in remove_half_made(pool, launch.deployment, launch.id, ref):
                 raise error
+
+
+def mark_on(row: Any) -> str:
+    return str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
 
 
 def half_made_by(row: Any, deployment: str) -> str:
@@ -35,7 +52,7 @@ def half_made_by(row: Any, deployment: str) -> str:
     """
     launch = launch_of_vm(row, deployment)
     named = launch_of_name(row["name_label"], deployment)
-    return launch if launch == named and not is_settled_vm(row) else ""
+    return launch if launch == named and not is_settled(row) else ""
 
 
 def remove_half_made(hands: Hands, deployment: str, launch: str, vm: str) -> list[Failed]:

@@ -19,6 +19,16 @@ Wish = tuple[str, int]
 """An SR, and the bytes of it that are wanted."""
 
 
+def copied(
+    request: LaunchRequest, disks: dict[str, TemplateDisk], pool: lookup.Reader
+) -> tuple[dict[str, TemplateDisk], str]:
+    """The template's disks as its clone has them, and the SR to which they are copied, if any."""
+    if request.sr is None:
+        return disks, ""
+    sr, _ = lookup.storage(pool.records, request.sr)
+    return {device: disk.but(sr=sr) for device, disk in disks.items()}, sr
+
+
 def moves(
     request: LaunchRequest, disks: dict[str, TemplateDisk], pool: lookup.Reader
 ) -> tuple[str, ...]:
@@ -66,7 +76,9 @@ def check_room(
 ) -> None:
     """Raise `Refused` with the figures of an SR that has no room; ``refs``: sources and moves."""
     wanted: Counter[str] = Counter()
-    for sr, size in (*new_disks(request, refs[0]), *template_disks(request, disks, refs[1])):
+    copies = [(disk.sr, disk.size) for disk in disks.values()] if request.clone == "full" else []
+    new, moved = new_disks(request, refs[0]), template_disks(request, disks, refs[1])
+    for sr, size in (*copies, *new, *moved):
         wanted[sr] += size
     for sr, size in wanted.items():
         free, name = lookup.room(pool.records, sr), name_of(pool, sr)

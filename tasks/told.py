@@ -6,7 +6,7 @@ guest without an agent tells nothing, and one without a lease tells everything b
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from xenlaunch.waiting import Awaited
 
@@ -16,6 +16,24 @@ AGENT: Final = "agent"
 ANY: Final = Awaited()
 
 Metrics = Mapping[str, Any]
+
+
+class Told(Protocol):
+    """Records of a pool, of which one is looked at."""
+
+    def get(self, cls: str, ref: str) -> Metrics | None: ...
+
+
+def metrics_of(records: Told, vm: str) -> Metrics | None:
+    """What the guest of a VM that runs has told.
+
+    One that does not run yet may have been cloned together with what its source's guest had told:
+    that goes when it starts.
+    """
+    row = records.get("vm", vm)
+    if row is None or row["power_state"] != "Running":
+        return None
+    return records.get("vm_guest_metrics", row["guest_metrics"])
 
 
 def usable(networks: Mapping[str, str], awaited: Awaited = ANY) -> tuple[str, ...]:

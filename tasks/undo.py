@@ -15,6 +15,7 @@ from tasks.drives import came_with_clone, drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE, hunt, named
 from tasks.making import know_lost_disks
+from tasks.owning import own, strange
 from xenlaunch import names
 from xenlaunch.errors import PASSING, PoolError, Refused
 from xenlaunch.marks import marks_of_vm
@@ -70,15 +71,19 @@ def own_vms(launch: Launch, pool: Pool) -> Iterator[tuple[str, dict[str, Any]]]:
         refs |= set(pool.read("VM.get_by_name_label", name))
     for ref in sorted(refs):
         record = look(pool, "VM", ref)
-        if record is not None and is_ours(pool, record):
+        if record is not None and is_ours(launch, pool, record):
             pool.know("VM", ref, record["uuid"])
             yield ref, record
 
 
-def is_ours(pool: Pool, record: dict[str, Any]) -> bool:
-    """A mark with another uuid in it was copied with the VM by somebody: that VM is theirs."""
-    mark = record["other_config"].get(names.OTHER_CONFIG_MARK)
-    return mark in (None, pool.mark(record["uuid"])) and not record["is_a_snapshot"]
+def is_ours(launch: Launch, pool: Pool, record: dict[str, Any]) -> bool:
+    """A mark with another uuid in it was copied with the VM by somebody: that VM is theirs.
+
+    But for the mark of what it was cloned from: that was copied by us.
+    """
+    mark = str(record["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+    source = launch.template.mark if launch.template else ""
+    return mark in ("", source, pool.mark(record["uuid"])) and not record["is_a_snapshot"]
 
 
 def look(pool: Asked, cls: str, ref: str) -> dict[str, Any] | None:
@@ -186,6 +191,9 @@ def keep(launch: Launch, pool: Pool, vm: str, record: dict[str, Any]) -> Leftove
         disk = look(pool, "VDI", vdi)
         if disk is not None and names.OTHER_CONFIG_MARK in disk["other_config"]:
             mark_kept(pool, "VDI", vdi, disk, launch.id)
+    if strange(record, pool.mark(record["uuid"])):
+        own(pool, vm, record, f"{names.UNDO}:{vm}:")
+        record = pool.read("VM.get_record", vm)
     mark_kept(pool, "VM", vm, record, pool.deed())
     return Leftover(
         cls="VM",

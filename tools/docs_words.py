@@ -113,6 +113,9 @@ OWN_CODES: Final = {
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
     "SR_NOT_FOUND": ("Refused", "A new disk names no SR, and the pool has no default one."),
+    "SOURCE_HAS_MEMORY": ("Refused", "`template` names a snapshot that has the VM's memory in it."),
+    "SOURCE_NOT_HALTED": ("Refused", "`template` names a VM that is not halted."),
+    "SOURCE_UNFINISHED": ("Refused", "`template` names a VM that a launch is making just now."),
     "SWEEP_STOPPED": (
         "Busy",
         "The sweeper leaves for now what it was about to remove; it is in no launch's error.",
@@ -145,8 +148,12 @@ _ROLE = "`root` boots and cannot be unplugged; `data` and `swap` can."
 FIELDS: Final[dict[str, dict[str, str]]] = {
     "LaunchRequest": {
         "name": "The VM's name once its launch succeeds. It cannot begin with `xenlaunch:`.",
-        "template": "Name or uuid. Templates of one name and one shape on several SRs are one "
-        "template; the copy on the SR with most room is taken.",
+        "template": "Name or uuid of a template, or else of a halted VM or a snapshot. Templates "
+        "of one name and one shape on several SRs are one; the copy on the SR with most room is "
+        "taken.",
+        "clone": "`fast`: the disks share what they have in common with the template's. `full`: "
+        "they are copied whole, which takes longer and leaves no chain behind.",
+        "sr": "Name or uuid of the SR that a full copy goes to. Without it where the template is.",
         "pool": "Which pool. Without it the only one, else the one with most memory free.",
         "vcpus": "vCPUs that are there at start-up. Without it as the template has it.",
         "vcpus_max": "vCPUs that it may ever have. Without it as many as `vcpus`.",

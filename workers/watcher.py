@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasks.told import met
+from tasks.told import met, metrics_of
 from xenlaunch import names
 from xenlaunch.ledger import Ledger
 from xenlaunch.xapi.pending import Outcome, mark_of
@@ -134,5 +134,4 @@ class GuestWatcher:
         """What meets the condition that a launch is parked on, if anything does."""
         ref, _, condition = ref.removeprefix(names.GUEST).partition(" ")
         records = self._reach().records
-        vm = records.get("vm", ref)
-        return met(condition, records.get("vm_guest_metrics", vm["guest_metrics"]) if vm else None)
+        return met(condition, metrics_of(records, ref))

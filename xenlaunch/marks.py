@@ -15,16 +15,28 @@ Row = Mapping[str, Any]
 def launch_of_vm(row: Row, deployment: str) -> str:
     """The launch of this deployment that made a VM, or '' where none did.
 
-    A VM that has a working name, and no mark yet or one of another launch, was cloned a moment ago:
-    what an earlier launch made bears its marks, and so does a clone of it.
+    A VM that has no mark yet but a working name was cloned a moment ago.
     """
-    owner, launch, subject = _parts(str(row["other_config"].get(names.OTHER_CONFIG_MARK, "")))
+    mark = row["other_config"].get(names.OTHER_CONFIG_MARK)
     if row["is_a_snapshot"]:
         return ""
-    if subject == row["uuid"]:
-        return launch if owner == deployment else ""
+    if mark is None:
+        return launch_of_name(row["name_label"], deployment)
+    owner, launch, subject = _parts(str(mark))
+    return launch if (owner, subject) == (deployment, row["uuid"]) else ""
+
+
+def mark_of_source(row: Row, deployment: str) -> str:
+    """The mark that a VM with a working name of ours has from what it was cloned from, or ''.
+
+    What an earlier launch made bears that launch's mark, and so does each clone of it at first.
+    Whether it was a launch that cloned it, and not somebody who gave such a name, its record tells.
+    """
+    mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+    owner, launch, subject = _parts(mark)
     named = launch_of_name(row["name_label"], deployment)
-    return named if (owner, launch) != (deployment, named) else ""
+    is_its_own = subject == row["uuid"] or (owner, launch) == (deployment, named)
+    return mark if named and not (is_its_own or row["is_a_snapshot"]) else ""
 
 
 def marks_of_vm(row: Row) -> str:
@@ -64,12 +76,6 @@ def is_settled(row: Row) -> bool:
     """Whether an object is its owner's: its launch succeeded, or left it on the owner's word."""
     marks = row["other_config"]
     return names.OTHER_CONFIG_FINISHED in marks or names.OTHER_CONFIG_KEPT in marks
-
-
-def is_settled_vm(row: Row) -> bool:
-    """The same of a VM: what came with a mark that is not its own says nothing of it."""
-    mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
-    return is_settled(row) and _parts(mark)[2] in ("", row["uuid"])
 
 
 def _parts(mark: str) -> tuple[str, str, str]:

@@ -25,6 +25,8 @@ class LaunchRequest(Machine):
 
     name: Name
     template: Label
+    clone: Literal["fast", "full"] = "fast"
+    sr: Label | None = None
     pool: Label | None = None
     template_disks: Annotated[tuple[TemplatesDisk, ...], Field(max_length=64)] = ()
     disks: Annotated[tuple[Disk, ...], Field(max_length=64)] = ()
@@ -39,6 +41,10 @@ class LaunchRequest(Machine):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        if self.sr is not None and self.clone == "fast":
+            raise PydanticCustomError(
+                "request", "has sr, to which only clone: full copies; new disks have their own"
+            )
         if self.pin and self.host is None:
             raise PydanticCustomError("request", "has pin, but no host to pin to")
         devices = [disk.device for disk in self.disks if disk.device is not None]
@@ -108,12 +114,16 @@ class TemplateDisk(Frozen):
 
 
 class Template(Frozen):
-    """The template that a launch was given, pinned by `connect`."""
+    """The template that a launch was given, pinned by `connect`; it may be a VM or a snapshot.
+
+    ``mark`` is that of the launch that made it; ``copy_to`` the SR that a full copy of it goes to.
+    """
 
     ref: str
     uuid: str
     name: str
-    is_template: bool = True
+    mark: str = ""
+    copy_to: str = ""
     vbds: int = 0
     vifs: int = 0
     pv: bool = False

@@ -81,7 +81,7 @@ class Reach:
         if '"' not in like.name:  # the pool's grammar has no way to write one
             query += f' and field "name__label"="{like.name}"'
         rows = self.session.read("VDI.get_all_records_where", query)
-        return {str(ref): row for ref, row in rows.items() if _is_loose(row, like)}
+        return {str(ref): row for ref, row in rows.items() if _is_loose(ref, row, like)}
 
     def loose_before(self, like: TemplateDisk) -> frozenset[str]:
         """The disks like a template's that no VM had a moment ago: one look for all who clone."""
@@ -391,7 +391,9 @@ class Pool:
             return
 
 
-def _is_loose(row: Mapping[str, Any], like: TemplateDisk) -> bool:
+def _is_loose(ref: str, row: Mapping[str, Any], like: TemplateDisk) -> bool:
+    """A copy of a disk that an earlier launch made bears its mark, and its ref as well."""
     same = (row["name_label"], int(row["virtual_size"])) == (like.name, like.size)
-    marked = names.OTHER_CONFIG_MARK in row["other_config"]
+    signed = row["other_config"].get(names.OTHER_CONFIG_DISK, ref)
+    marked = names.OTHER_CONFIG_MARK in row["other_config"] and signed == ref
     return same and not (row["VBDs"] or row["is_a_snapshot"] or marked)

@@ -53,7 +53,12 @@ class Book:
 
 
 def vm(number: int, name: str = "debian-12", **fields: Any) -> dict[str, Any]:
-    kind = {"is_a_template": True, "is_a_snapshot": False, "VBDs": [f"vbd{number}"]}
+    kind: dict[str, Any] = {
+        "is_a_template": True,
+        "is_a_snapshot": False,
+        "is_control_domain": False,
+    }
+    kind |= {"VBDs": [f"vbd{number}"]}
     return {"uuid": UUID.format(number), "name_label": name, **kind, **SHAPE, **fields}
 
 
@@ -162,12 +167,23 @@ def test_a_cd_drive_says_nothing_of_where_a_template_lies() -> None:
 @pytest.mark.parametrize(
     "fields", [{"is_a_snapshot": True}, {"is_a_template": False}], ids=["snapshot", "VM"]
 )
-def test_a_snapshot_or_vm_is_no_template(fields: dict[str, Any]) -> None:
+def test_a_snapshot_or_vm_will_do_where_there_is_no_template(fields: dict[str, Any]) -> None:
     book = Book(vm={"vm1": vm(1, **fields)})
-    error = refused(lambda: lookup.template(book, "debian-12"))
 
-    assert error.code == "TEMPLATE_NOT_FOUND"
-    assert error.message == "'debian-12' is a VM or a snapshot, not a template."
+    assert lookup.template(book, "debian-12")[0] == "vm1"
+
+
+def test_two_vms_of_a_name_are_ambiguous() -> None:
+    book = Book(vm={f"vm{n}": vm(n, is_a_template=False) for n in (1, 2)})
+
+    assert refused(lambda: lookup.template(book, "debian-12")).code == "TEMPLATE_AMBIGUOUS"
+    assert lookup.template(book, UUID.format(2))[0] == "vm2"
+
+
+def test_a_control_domain_is_never_cloned() -> None:
+    book = Book(vm={"vm1": vm(1, is_a_template=False, is_control_domain=True)})
+
+    assert refused(lambda: lookup.template(book, "debian-12")).code == "TEMPLATE_NOT_FOUND"
 
 
 def test_a_snapshot_beside_its_template_does_not_count() -> None:
@@ -188,7 +204,9 @@ def test_a_missing_template_comes_with_those_that_are_there(wanted: str, among: 
     book = Book(vm={"vm1": vm(1), "vm2": vm(2, name="centos-6-pv")})
     error = refused(lambda: lookup.template(book, wanted))
 
-    assert error.message == f"The pool has no template {wanted!r}; it has, among others: {among}."
+    sentence = f"The pool has no template, VM or snapshot {wanted!r}; "
+
+    assert error.message == f"{sentence}of templates it has, among others: {among}."
 
 
 def test_a_pool_without_templates_says_so() -> None:

@@ -192,7 +192,7 @@ class Cache:
 
     def __init__(self, address: str) -> None:
         self.rows = {
-            ("vm", VM): {"guest_metrics": "metrics"},
+            ("vm", VM): {"guest_metrics": "metrics", "power_state": "Running"},
             ("vm_guest_metrics", "metrics"): {
                 "networks": {"0/ip": address} if address else {},
                 "os_version": {},
