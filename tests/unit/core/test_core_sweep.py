@@ -69,6 +69,29 @@ DISKS_NOT_OURS = {
 }
 
 
+SOURCE = "attic/l-earlier/u-golden"
+
+
+@pytest.mark.parametrize(
+    ("learnt", "due"),
+    [({"template": {"mark": SOURCE}}, NOW), ({"template": {}}, LEAVE), ({}, LEAVE), (None, LEAVE)],
+)
+def test_a_clone_with_its_sources_mark_goes_where_its_launch_cloned_that(
+    learnt: dict[str, Any] | None, due: str
+) -> None:
+    """Else somebody has cloned a VM of ours, and given it such a name: with all its marks."""
+    row = vm(other_config=marks(names.OTHER_CONFIG_FINISHED, mark=SOURCE))
+    [trace] = traces("lab", {"ref": row}, {})
+
+    assert (trace.launch, trace.source) == (LAUNCH, SOURCE)
+    assert verdict(trace, None if learnt is None else ended(learnt)) == due
+
+
+def ended(learnt: dict[str, Any]) -> Record:
+    fields = {"id": LAUNCH, "state": states.FAILED, "ended": "1", "learnt": json.dumps(learnt)}
+    return Record(fields)
+
+
 @pytest.mark.parametrize("case", OURS_TO_SWEEP)
 def test_a_half_made_vm_is_its_launchs(case: str) -> None:
     found = traces("lab", {"ref": OURS_TO_SWEEP[case]}, {})
