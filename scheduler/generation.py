@@ -51,9 +51,17 @@ class Generations:
         self._claims = self._ledger.claims()
         return self._claims.get("name") == self._deployment
 
+    def heard(self, claims: Mapping[str, str]) -> None:
+        """What a script of the ledger has just read: newer than what is remembered here.
+
+        A Redis that goes back to an older copy of itself may be asked for work before it is asked
+        for its claims: so each claim of a launch tells of them.
+        """
+        self._claims = claims
+
     def permit(self, pool: str) -> None:
         """Raise `Busy`, with what to do, unless this ledger may change things on the pool."""
-        if self._cached(pool) == OURS:
+        if self._cached(pool, self._claims) == OURS:
             return
         with self._asking.setdefault(pool, threading.Lock()):
             verdict = self._recent(pool)
@@ -67,21 +75,26 @@ class Generations:
         since, verdict = self._answers.get(pool, (0.0, ""))
         return verdict if self._clock() - since < ASK_EVERY else ""
 
-    def _cached(self, pool: str) -> str:
+    def _cached(self, pool: str, claims: Mapping[str, str]) -> str:
         """The verdict as far as this process knows without asking anybody, or ''."""
         records = self._reach(pool).records
         row = next(iter(records.all("pool").values()), None)
-        if row is None or "generation" not in self._claims or records.age() > LISTEN_SECONDS:
+        if row is None or "generation" not in claims or records.age() > LISTEN_SECONDS:
             return ""
         borne = Borne.of(row["other_config"], self._deployment)
-        return judge(Known.of(self._claims, pool), borne)
+        return judge(Known.of(claims, pool), borne)
 
     def ask(self, pool: str) -> str:
         """The verdict, from Redis and the pool itself. A pool that is nobody's becomes ours."""
+        return self._asked(pool)[1]
+
+    def _asked(self, pool: str) -> tuple[Known, str]:
+        """What the ledger knows of a pool, and the verdict on just that."""
         self.refresh()
-        if "generation" not in self._claims:
-            return ANOTHER
-        known = Known.of(self._claims, pool)
+        claims = self._claims
+        if "generation" not in claims:
+            return Known(""), ANOTHER
+        known = Known.of(claims, pool)
         verdict = judge(known, self.borne(pool))
         if verdict == FREE:
             # Of two ledgers that are new to a pool, one is first.
@@ -89,13 +102,25 @@ class Generations:
             verdict = judge(known, self.borne(pool))
         if verdict == OURS and not known.claimed:
             self._ledger.claimed(pool, known.generation)
-        return verdict
+        return known, verdict
 
     def keep(self, pool: str) -> None:
-        """Let the epoch grow, if there was work since it last did and that is a while ago."""
-        wish = self._ledger.wish_epoch(pool, int(EPOCH_EVERY * 1000))
+        """Let the epoch grow, if there was work since it last did and that is a while ago.
+
+        Only from the epoch that was held against the pool's: an older copy of Redis, come back a
+        moment ago, might else wish for the very number that the pool bears, and pass for the last.
+        """
+        claims = self._claims
+        if self._cached(pool, claims) == OURS:
+            known = Known.of(claims, pool)
+        else:
+            known, verdict = self._asked(pool)
+            if verdict != OURS:
+                return
+        wish = self._ledger.wish_epoch(pool, int(EPOCH_EVERY * 1000), known.epoch)
         if wish:
             self.set_epoch(pool, wish)
+            self.refresh()
 
     def set_epoch(self, pool: str, wish: str) -> None:
         """Have the pool bear the epoch that the ledger wishes, and then the ledger say so."""

@@ -82,6 +82,8 @@ class Runtime(Protocol):
 
     def drop(self, lease: Lease) -> None: ...
 
+    def heard(self, claims: Mapping[str, str]) -> None: ...
+
 
 @dataclass
 class Door:
@@ -107,6 +109,7 @@ class Door:
                 begin(self.app, ledger, launch, names.UNDO)
             raise Ignore
         self.runtime.hold(lease)
+        self.runtime.heard(lease.claims)
         try:
             return self.carry_out(lease)
         finally:

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Mapping
 from functools import cached_property
 
 from scheduler.generation import Generations
@@ -58,6 +59,10 @@ class Runtime:
     def permit(self, pool: str) -> None:
         """Raise `Busy` where nothing may be changed: the pool bears another ledger's generation."""
         self.generations.permit(pool)
+
+    def heard(self, claims: Mapping[str, str]) -> None:
+        """What the ledger knows of this deployment now, as a claim has just read it."""
+        self.generations.heard(claims)
 
     def register(self) -> None:
         """Say in the ledger whose launches these are; again where it has forgotten that."""

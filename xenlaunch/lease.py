@@ -6,7 +6,7 @@ pool by the session that it names, which whoever takes the step over logs out be
 
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -67,6 +67,7 @@ class Lease:
         self.calls = held.calls
         self.notes = held.notes
         self.made = held.made
+        self.claims = held.claims
         self.is_sure = held.record.state == states.FINISHING
 
     def waited(self, now: float) -> float:
@@ -191,6 +192,8 @@ class Held:
     calls: dict[str, Call]
     notes: dict[str, str]
     made: set[Made]
+    claims: Mapping[str, str]
+    """What the ledger knew of the deployment and its pools, as `Ledger.claims` tells it."""
 
 
 @dataclass(frozen=True)
@@ -214,13 +217,14 @@ def claim(
     answer = ledger.store.run("claim", launch, step, token, worker, ledger.times.lease)
     if answer[0] != "ok":
         return Unclaimed(answer[0])
-    _, fields, calls, notes, made = answer
+    _, fields, calls, notes, made, claims = answer
     record = Record(_pairs(fields))
     held = Held(
         record,
         {key: Call.from_json(text) for key, text in _pairs(calls).items()},
         _pairs(notes),
         {Made(**json.loads(text)) for text in made},
+        _pairs(claims),
     )
     return Lease(ledger, launch_of(record, deployment), step, token, held)
 

@@ -108,9 +108,12 @@ class Ledger:
         """Note that a pool bears our generation: from now on one that does not has lost it."""
         self.store.run("claimed", pool, generation)
 
-    def wish_epoch(self, pool: str, every_ms: int) -> str:
-        """The epoch that the pool is to bear next; '' where nothing has happened since the last."""
-        return str(self.store.run("wish_epoch", pool, every_ms))
+    def wish_epoch(self, pool: str, every_ms: int, known: str) -> str:
+        """The epoch that the pool is to bear after the known one.
+
+        '' where nothing has happened since, and where this Redis knows of another.
+        """
+        return str(self.store.run("wish_epoch", pool, every_ms, known))
 
     def adopt_epoch(self, pool: str, borne: str) -> str:
         """The epoch, later than all before, that a pool is to bear when it was adopted."""

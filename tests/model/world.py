@@ -110,6 +110,9 @@ class Worker(Process):
     def hold(self, lease: Lease) -> None:
         self.fences[lease.launch.id] = lease.fence
 
+    def heard(self, claims: object) -> None:
+        """No pool stands still, whatever is known of it."""
+
     def drop(self, lease: Lease) -> None:
         if self.fences.get(lease.launch.id) == lease.fence:
             del self.fences[lease.launch.id]

@@ -1,6 +1,6 @@
 """One batch of launches, each doomed to crash points of its own, on workers that are replaced."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +13,7 @@ from tests.storm.rig import DEPLOYMENT, Rig
 from tests.support.waiting import wait_until
 from xenlaunch.client import CANCELLED_BY_OWNER
 from xenlaunch.ledger import launch_id
+from xenlaunch.model import LaunchRequest
 from xenlaunch.names import OTHER_CONFIG_MARK
 
 BATCH_SECONDS: Final = 120.0
@@ -60,8 +61,15 @@ class Batches:
         self.existing = owner.make_disk("somebody's disk", "sr-2")
         self._count = 0
 
-    def run(self, doomed: Sequence[Doomed]) -> Ended:
-        """Submit them all, see them to their ends, and say what is wrong then."""
+    def run(
+        self,
+        doomed: Sequence[Doomed],
+        meanwhile: Callable[[Mapping[str, Doomed]], None] | None = None,
+    ) -> Ended:
+        """Submit them all, see them to their ends, and say what is wrong then.
+
+        ``meanwhile`` is done while they go on; then all of them are submitted once more.
+        """
         self._count += 1
         tokens = [f"batch {self._count}, {number}" for number in range(len(doomed))]
         named = zip(tokens, doomed, strict=True)
@@ -73,14 +81,23 @@ class Batches:
         self.rig.pool.faults(rules)
         for launch, one in launches.items():
             self.points.doom(one.subject or launch, one.dooms)
-        for (launch, one), token in zip(launches.items(), tokens, strict=True):
-            request = one.life.request(f"vm-{launch[2:8]}", self.existing)
-            self.rig.client.submit(request, token=token)
+        requests = {
+            launch: one.life.request(f"vm-{launch[2:8]}", self.existing)
+            for launch, one in launches.items()
+        }
+        self._submit(requests.values(), tokens)
+        if meanwhile:
+            meanwhile(launches)
+            self._submit(requests.values(), tokens)
         self._see_through(launches)
         self._see_swept(unknown)
-        ended = self._judge(before, launches)
+        ended = self._judge(before, launches, requests)
         self.owner.remove_new(before)
         return ended
+
+    def _submit(self, requests: Iterable[LaunchRequest], tokens: Sequence[str]) -> None:
+        for request, token in zip(requests, tokens, strict=True):
+            self.rig.client.submit(request, token=token)
 
     def _see_through(self, launches: Mapping[str, Doomed]) -> None:
         to_cancel = {launch: one for launch, one in launches.items() if one.life.cancel_when}
@@ -113,9 +130,12 @@ class Batches:
         with suppress(AssertionError):
             wait_until(swept, SWEPT_SECONDS, "what nobody remembers is swept")
 
-    def _judge(self, before: Any, launches: Mapping[str, Doomed]) -> Ended:
+    def _judge(
+        self, before: Any, launches: Mapping[str, Doomed], requests: Mapping[str, LaunchRequest]
+    ) -> Ended:
         expected = {
-            launch: Expected(one.life.ends, one.life.leaves) for launch, one in launches.items()
+            launch: Expected(one.life.ends, one.life.leaves, requests[launch])
+            for launch, one in launches.items()
         }
         rig = self.rig
         findings = check(before, rig.pool.state(), rig.ledger, rig.redis.url, expected)

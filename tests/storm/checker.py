@@ -16,6 +16,7 @@ from tests.storm.rig import DEPLOYMENT, POOL
 from tests.support.leaks import leaked_keys
 from xenlaunch import names, states
 from xenlaunch.ledger import Ledger
+from xenlaunch.model import LaunchRequest
 from xenlaunch.record import Record
 
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -65,17 +66,30 @@ class Findings:
 
 @dataclass(frozen=True)
 class Expected:
-    """How a launch may end, and whether it may leave something behind that it names."""
+    """How a launch may end, and whether it may leave something behind that it names.
+
+    Where there is a ``request``, it is what was asked for: of one whose record was read back from
+    the pool the ledger knows no more than its digest.
+    """
 
     ends: frozenset[str]
     leaves: bool = False
+    request: LaunchRequest | None = None
+
+    def of(self, record: Record) -> Record:
+        """The record, with what was asked for."""
+        if self.request is None:
+            return record
+        return Record({**record.fields, "request": self.request.canonical()})
 
 
 def check(
     before: State, after: State, ledger: Ledger, url: str, launches: Mapping[str, Expected]
 ) -> Findings:
     """All that is wrong with these launches, with what they made, and what was there before."""
-    records = {record.id: record for record in ledger.records(list(launches))}
+    records = {
+        record.id: launches[record.id].of(record) for record in ledger.records(list(launches))
+    }
     lost = [f"{launch} is not in the ledger" for launch in launches if launch not in records]
     lost += [f"{one.id} has not ended: {one.state}" for one in records.values() if not one.ended]
     found = Findings(lost=(*lost, *untold(ledger, records.values())))

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
+from tests.storm.adoptions import Adopted, Adoptions
 from tests.storm.batches import Batches, Doomed
 from tests.storm.checker import Findings
 from tests.storm.lives import BY_NAME, LIVES, Life
@@ -19,6 +20,7 @@ from tests.storm.points import NEXT, Points
 from tests.storm.rig import Rig
 
 Tell = Callable[[str], None]
+Point = TypeVar("Point", bound=Doomed | Adopted)
 
 LEASE: Final = 2_500
 SWEEP: Final = {"sweep_grace_seconds": 3, "sweep_every_seconds": 1}
@@ -36,7 +38,7 @@ class Outcome:
     findings: list[tuple[str, Findings]] = field(default_factory=list)
     struck: int = 0
     deaths: int = 0
-    unreached: list[Doomed] = field(default_factory=list)
+    unreached: list[Doomed | Adopted] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -62,13 +64,18 @@ class CrashPoints:
         self.rig.begin()
         self.owner = Owner(self.rig.pool)
         self.batches = Batches(self.rig, self.points, self.owner)
+        self.adoptions = Adoptions(self.batches, self.tell)
         return self
 
     def __exit__(self, *error: object) -> None:
         self.owner.close()
         self.rig.__exit__(*error)
 
-    def listed(self, lives: Iterable[Life] = LIVES) -> list[Doomed]:
+    def listed(self) -> list[Doomed | Adopted]:
+        """All points there are."""
+        return [*self.lived(), *self.adoptions.listed()]
+
+    def lived(self, lives: Iterable[Life] = LIVES) -> list[Doomed]:
         """The points of these lives, found by living them; one that two lives have counts once.
 
         They are lived twice, and what was passed both times counts: the rest is chance.
@@ -109,17 +116,26 @@ class CrashPoints:
                 self.points.forget(subject)
         return found
 
-    def strike(self, doomed: Sequence[Doomed]) -> Outcome:
+    def strike(self, chosen: Sequence[Doomed | Adopted]) -> Outcome:
         """Have each of them struck; what is wrong is looked for again one by one, to name it."""
-        outcome, left, begun = Outcome(), mixed(doomed), time.monotonic()
+        outcome, begun = Outcome(), time.monotonic()
+        self._strike_launches([one for one in chosen if isinstance(one, Doomed)], outcome)
+        adopted = self.adoptions.strike(one for one in chosen if isinstance(one, Adopted))
+        outcome.findings += adopted.findings
+        outcome.struck += adopted.struck
+        outcome.deaths += adopted.struck
+        outcome.unreached += adopted.unreached
+        outcome.seconds = time.monotonic() - begun
+        return outcome
+
+    def _strike_launches(self, doomed: Sequence[Doomed], outcome: Outcome) -> None:
+        left = mixed(doomed)
         for size in SIZES:
             missed: list[Doomed] = []
             for batch in in_batches(left, size):
                 missed += self._strike(batch, outcome)
             left = missed
-        outcome.unreached = list(left)
-        outcome.seconds = time.monotonic() - begun
-        return outcome
+        outcome.unreached += left
 
     def _strike(self, batch: Sequence[Doomed], outcome: Outcome) -> list[Doomed]:
         begun = time.monotonic()
@@ -160,11 +176,11 @@ def mixed(points: Iterable[Doomed]) -> list[Doomed]:
     return sorted(points, key=number_of)
 
 
-def number_of(one: Doomed) -> int:
+def number_of(one: Doomed | Adopted) -> int:
     return int.from_bytes(hashlib.sha256(str(one).encode()).digest()[:4])
 
 
-def third(points: Iterable[Doomed], which: int) -> list[Doomed]:
+def third(points: Iterable[Point], which: int) -> list[Point]:
     """One of three thirds of the points."""
     return [one for one in points if number_of(one) % 3 == which % 3]
 

@@ -27,6 +27,9 @@ from tests.storm.points import Points, general
 CHANGING_READS: Final = frozenset({"task.cancel", "task.destroy"})
 """What `Session.read` is used for though it changes something: it may be repeated."""
 
+ADOPTION: Final = "adoption"
+"""Whom all that is about that is written while a pool is adopted."""
+
 _WORD: Final = re.compile(r"[A-Za-z][\w:.* -]{0,40}")
 _FENCE: Final = re.compile(r"[0-9a-f]{16}")
 
@@ -49,6 +52,8 @@ def main(argv: Sequence[str]) -> int:
 
 def hasten(lease: int) -> None:
     """Shorter times: what is tried hundreds of times must not wait ten seconds each time."""
+    import scheduler.adopt
+    import scheduler.generation
     import workers.roles
     import workers.runtime
     from xenlaunch.ledger import Ledger, Times
@@ -56,6 +61,8 @@ def hasten(lease: int) -> None:
     times = Times(lease=lease, resend=lease // 4, resend_most=lease)
     vars(workers.runtime)["Ledger"] = lambda store: Ledger(store, times)
     vars(workers.roles).update(LEASE_MS=lease, KEEP_EVERY=lease / 5000)
+    vars(scheduler.generation).update(EPOCH_EVERY=1.0)
+    vars(scheduler.adopt).update(SETTLE_SECONDS=1.0)
 
 
 WRITES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -94,9 +101,11 @@ def install(points: Points) -> None:
         module, _, name = owner.rpartition(".")
         for method in written:
             around(getattr(import_module(module), name), method, of_write(method))
+    from scheduler.adopt import Adoption
     from tasks.step import Door
 
-    _remember_launch(Door)
+    _remember(Door, "carry_out", lambda lease: str(lease.launch.id))
+    _remember(Adoption, "adopt", lambda _pool: ADOPTION)
 
 
 def of_write(method: str) -> Callable[..., tuple[str, str]]:
@@ -109,19 +118,19 @@ def of_write(method: str) -> Callable[..., tuple[str, str]]:
     return label
 
 
-def _remember_launch(door: Any) -> None:
-    """What is called without saying for which launch is called for the one whose step runs."""
-    plain = door.carry_out
+def _remember(owner: type, name: str, whose: Callable[[Any], str]) -> None:
+    """What is called without saying for whom is called for the one for whom this runs."""
+    plain = getattr(owner, name)
 
     @wraps(plain)
-    def carry_out(self: Any, lease: Any) -> Any:
-        _here.subject = lease.launch.id
+    def remembering(self: Any, given: Any) -> Any:
+        _here.subject = whose(given)
         try:
-            return plain(self, lease)
+            return plain(self, given)
         finally:
             del _here.subject
 
-    door.carry_out = carry_out
+    setattr(owner, name, remembering)
 
 
 def _subject() -> str:
@@ -139,6 +148,8 @@ def of_script(script: str, subject: str, *arguments: Any) -> tuple[str, str]:
     if script == "renew":
         return "process", "renew"
     said = " ".join([script, *filter(None, map(_in_words, arguments))])
+    if _subject() == ADOPTION:
+        return ADOPTION, said
     return (subject if subject.startswith("l-") else f"role-{subject}".replace("/", "-")), said
 
 
@@ -151,11 +162,13 @@ def _in_words(argument: Any) -> str:
 
 
 def of_send(
-    method: str, *_: Any, headers: Mapping[str, str] | None = None, **__: Any
+    method: str, *params: Any, headers: Mapping[str, str] | None = None, **__: Any
 ) -> tuple[str, str]:
     """A changing call of a launch bears a mark in its header: deployment/launch/call/attempt."""
     mark = next(iter((headers or {}).values()), "")
     subject, what = [*mark.split("/"), "", "", ""][1:3]
+    if method.startswith("pool."):
+        what = str(params[1])  # the key of what the pool bears
     said = f"{method} {general(what)}".rstrip()
     return (subject if subject.startswith("l-") else _subject()), said
 

@@ -66,6 +66,23 @@ def starts_slowly(launch: str) -> Rules:
     return on_vm(launch, method="VM.start_on", phase="placed", action="delay", seconds=1.0, times=1)
 
 
+def cannot_be_named(launch: str) -> Rules:
+    """For some seconds: its VM is finished, and bears its working name."""
+    return on_vm(launch, method="VM.set_name_label", error=["TOO_MANY_PENDING_TASKS"], times=5)
+
+
+def late(method: str, phase: str, seconds: float) -> Callable[[str], Rules]:
+    def rules(launch: str) -> Rules:
+        return on_vm(launch, method=method, phase=phase, action="delay", seconds=seconds, times=1)
+
+    return rules
+
+
+clones_late: Final = late("VM.clone", "vbd", 2.5)
+starts_late: Final = late("VM.start_on", "placed", 2.5)
+starts_later: Final = late("VM.start_on", "placed", 6)
+
+
 def is_cut(phase: str) -> Callable[[str], Rules]:
     """The toolstack restarts in the middle of the clone, just before this phase of it."""
 
@@ -168,3 +185,24 @@ LIVES: Final[tuple[Life, ...]] = (
 """The lives that are led to success, failure and cancel; each is run once to list its points."""
 
 BY_NAME: Final = {life.name: life for life in LIVES}
+
+CLONING: Final = "is cloning"
+STARTING: Final = "is starting"
+UNNAMED: Final = "waits for its name"
+AT_BOTH: Final = (
+    Life("has succeeded", RICH),
+    Life("was kept", {**SMALL, "on_failure": "keep"}, FAILED, fails_to_start, leaves=True),
+    Life(STARTING, SMALL, befalls=starts_late),
+    Life(UNNAMED, SMALL, befalls=cannot_be_named),
+)
+AT_A_LOSS: Final[Mapping[str, tuple[Life, ...]]] = {
+    "wiped": (*AT_BOTH, Life(CLONING, SMALL, befalls=clones_late)),
+    "rolled back": (
+        *AT_BOTH,
+        Life(CLONING, SMALL, FAILED, lambda one: clones_late(one) + starts_later(one)),
+    ),
+}
+"""What launches are doing when Redis loses what it knew, and how they end for all that.
+
+Of the one that was cloning an older copy knows too little when its VM starts: it is undone.
+"""

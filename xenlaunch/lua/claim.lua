@@ -1,4 +1,4 @@
--- step, fence, worker, lease -> verdict, record, calls, notes, made
+-- step, fence, worker, lease -> verdict, record, calls, notes, made, what is known of the deployment
 -- A call that a former owner left open names its login: the new owner ends that before it looks.
 local r = get('state', 'step', 'parked', 'lease', 'lease_until', 'cancel')
 local state, t = r[1], now()
@@ -21,4 +21,5 @@ if r[4] ~= ARGV[4] then
   tell('step')
 end
 return { 'ok', redis.call('HGETALL', key), redis.call('HGETALL', key .. ':calls'),
-  redis.call('HGETALL', key .. ':notes'), redis.call('SMEMBERS', key .. ':made') }
+  redis.call('HGETALL', key .. ':notes'), redis.call('SMEMBERS', key .. ':made'),
+  redis.call('HGETALL', P .. 'deployment') }

@@ -1,7 +1,8 @@
 -- Here `id` is a pool. Once in so many ms, if anything has happened since; a wish that stands is
--- carried on. every (ms) -> the epoch that the pool is to bear | ''
+-- carried on. every (ms), the epoch as the caller knows it -> the epoch that the pool is to bear | ''
 local d = P .. 'deployment'
 local r = redis.call('HMGET', d, 'wish:' .. id, 'epoch:' .. id, 'wished:' .. id, 'news:' .. id)
+if (r[2] or '') ~= ARGV[4] then return '' end
 if r[1] then return r[1] end
 if redis.call('HEXISTS', d, 'generation') == 0 then return '' end
 local last = redis.call('XREVRANGE', P .. 'events', '+', '-', 'COUNT', 1)

@@ -222,6 +222,26 @@ def test_an_older_copy_of_redis_is_told_from_this_one(
     assert "older copy" in refused(generations)
 
 
+def test_an_older_copy_does_not_pass_for_the_last_in_its_first_moment(
+    generations: Generations, one: OnePool, lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process has not read it yet when it would let the epoch grow, or begin a step."""
+    monkeypatch.setattr(module, "EPOCH_EVERY", 0)
+    generations.permit(POOL)
+    launch = lives.running()
+    generations.keep(POOL)
+    copy = lives.redis.dump(lives.key("deployment"))
+    lives.submitted()
+    generations.keep(POOL)
+    lives.redis.restore(lives.key("deployment"), 0, copy, replace=True)
+    generations.keep(POOL)
+    assert one.other_config[EPOCH] == "2"
+    assert lives.ledger.claims()[f"epoch:{POOL}"] == "1"
+    generations.heard(lives.lease(launch).claims)
+
+    assert "older copy" in refused(generations)
+
+
 def test_what_follows_from_a_wiped_redis_is_another_generation(
     generations: Generations, lives: Lives
 ) -> None:
