@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from celery.result import AsyncResult
 
+from tests.flow.test_sweep import await_passes
 from tests.support.half_made import half_made_vm, new_disk
 from tests.support.simulators import StartSimulator
 from tests.support.stacks import Stack
+from tests.support.users import FORGOTTEN, detached, lost, users_own, with_disks
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker
 from workers.embedded import EmbeddedServer
@@ -23,6 +25,8 @@ from xenlaunch.ledger import launch_id
 
 DISK: dict[str, Any] = {"disks": [{"new": "1GiB"}], "nics": [{"network": "guest"}]}
 FAILING_START = {"method": "VM.start_on", "error": ["BOOTLOADER_FAILED", "vm", "no kernel"]}
+
+OTHER = "l-bbbbbbbbbbbbbbbb"
 
 Make = Callable[..., Stack]
 
@@ -313,20 +317,35 @@ def test_a_second_stack_that_adopts_stops_the_first(
 
 
 def test_what_users_made_of_our_vms_outlives_a_loss_of_redis(make: Make) -> None:
+    """Clone, copy, snapshot and template, of a finished VM, a kept one, and half-made ones."""
     stack = make()
     stack.start_worker()
-    up = stack.launch(name="up", **DISK)
-    finished = stack.call("VM.get_by_uuid", up.vm_uuid)
+    up = stack.client.submit(request("up", **DISK), token="up").id
+    stack.pool.faults({**FAILING_START, "nth": 2})
+    (uuid,) = [status.vm_uuid for status in stack.ended([up])]
+    kept = stack.client.submit(request("kept", on_failure="keep", **DISK), token="kept").id
+    (left,) = stack.ended([kept])[0].leftovers
+    finished, failed = (stack.call("VM.get_by_uuid", vm) for vm in (uuid, left.uuid))
     stack.call("VM.hard_shutdown", finished)
-    half = half_made_vm(stack, "l-aaaaaaaaaaaaaaaa", disk=True)
-    theirs = [stack.call("VM.clone", vm, f"clone of {vm}") for vm in (finished, half)] + [
-        stack.call("VM.snapshot", vm, f"snapshot of {vm}") for vm in (finished, half)
-    ]
-    loose = stack.call("VDI.clone", new_disk(stack, "l-aaaaaaaaaaaaaaaa"), {})
+    half, unmarked = (
+        half_made_vm(stack, FORGOTTEN, disk=True),
+        half_made_vm(stack, OTHER, marked=False),
+    )
+    theirs = [("VM", finished), ("VM", failed)]
+    for vm in (finished, failed, half):
+        theirs += users_own(stack, vm, vm)
+    # Of one that bears no mark, a copy under its working name cannot be told from it.
+    theirs += users_own(stack, unmarked, unmarked)[:4]
+    theirs += [detached(stack, finished), detached(stack, failed)]
+    theirs.append(("VDI", stack.call("VDI.clone", new_disk(stack, FORGOTTEN), {})))
+    theirs = with_disks(stack, theirs)
     wipe(stack)
     told = adopt(stack)
-    wait_until(lambda: half not in stack.rows("VM"), 40, "the half-made VM is swept")
+    gone = [("VM", half), ("VM", unmarked)]
+    wait_until(lambda: lost(stack, gone) == gone, 40, "the half-made VMs are swept")
+    await_passes(stack)
+    again = stack.client.submit(request("up", **DISK), token="up")
 
-    assert told["succeeded"] == 1
-    assert {finished, *theirs} <= set(stack.rows("VM"))
-    assert loose in stack.rows("VDI")
+    assert (told["succeeded"], told["kept"]) == (1, 1)
+    assert (again.state, again.vm_uuid) == ("succeeded", uuid)
+    assert lost(stack, theirs) == []

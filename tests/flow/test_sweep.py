@@ -7,12 +7,12 @@ import pytest
 from tests.support.half_made import half_made_vm, new_disk
 from tests.support.simulators import StartSimulator
 from tests.support.stacks import Stack
+from tests.support.users import FORGOTTEN, detached, lost, users_own, with_disks
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker
 from workers.embedded import EmbeddedServer
 from xenlaunch import names
 
-FORGOTTEN = "l-aaaaaaaaaaaaaaaa"
 FAILING_START = {"method": "VM.start_on", "error": ["BOOTLOADER_FAILED", "vm", "no kernel"]}
 
 Sweeping = Callable[..., Stack]
@@ -139,44 +139,11 @@ def test_what_users_make_of_our_vms_is_theirs(sweeping: Sweeping) -> None:
     kept = stack.launch(name="kept", on_failure="keep", disks=[{"new": "1GiB"}])
     vm = stack.call("VM.get_by_uuid", kept.leftovers[0].uuid)
     theirs += [("VM", vm), detached(stack, vm)]
-    disks = [("VDI", disk) for cls, ref in theirs if cls == "VM" for disk in disks_of(stack, ref)]
+    theirs = with_disks(stack, theirs)
 
     wait_until(lambda: not is_there(stack, "VM", made["halted"]), 40, "the half-made VM is swept")
     await_passes(stack)
-    lost = [one for one in theirs + disks if not is_there(stack, *one)]
-    assert lost == []
-
-
-def users_own(stack: Stack, name: str, vm: str) -> list[tuple[str, str]]:
-    """A clone, a copy, a snapshot and a template that a user makes of a halted VM."""
-    template = stack.call("VM.clone", vm, f"template of {name}")
-    stack.call("VM.set_is_a_template", template, True)
-    refs = [
-        template,
-        stack.call("VM.clone", vm, f"clone of {name}"),
-        stack.call("VM.copy", vm, f"copy of {name}", ""),
-        stack.call("VM.snapshot", vm, f"snapshot of {name}"),
-        # A name is no mark: this one even bears the one that the launch gave its VM.
-        stack.call("VM.clone", vm, names.working_name("tests", FORGOTTEN, 1)),
-    ]
-    return [("VM", str(ref)) for ref in refs]
-
-
-def detached(stack: Stack, vm: str) -> tuple[str, str]:
-    """The new disk of a VM, which its owner takes off it."""
-    for ref, row in stack.rows("VBD").items():
-        if row["VM"] == vm and row["userdevice"] == "1":
-            stack.call("VBD.destroy", ref)
-            return "VDI", row["VDI"]
-    raise AssertionError("the VM has no second disk")
-
-
-def disks_of(stack: Stack, vm: str) -> list[str]:
-    return [
-        row["VDI"]
-        for row in stack.rows("VBD").values()
-        if row["VM"] == vm and row["type"] == "Disk"
-    ]
+    assert lost(stack, theirs) == []
 
 
 def test_a_sweeper_that_is_killed_half_way_is_succeeded(sweeping: Sweeping) -> None:
