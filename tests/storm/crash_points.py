@@ -97,6 +97,8 @@ class CrashPoints:
         lived = self.batches.run([Doomed(life) for life in lives])
         if lived.findings:
             raise AssertionError("\n".join(lived.findings.all()))
+        if lived.missed:
+            raise AssertionError(f"no worker passed {[one.dooms for one in lived.missed]}")
         return {
             life.name: list(of_the_death(passed) if life.dooms else passed)
             for life in lives

@@ -165,8 +165,20 @@ LIVES: Final[tuple[Life, ...]] = (
     Life("lost its disk", SMALL, dooms=("after Async.VDI.create vdi:0 #1",)),
     Life("lost a drive", SMALL, dooms=("after VBD.create vbd:0 #1",)),
     Life("lost an interface", SMALL, dooms=("after VIF.create vif:0 #1",)),
-    Life("lost its start", SMALL, dooms=("after Async.VM.start_on start #1",)),
+    Life("lost its start", SMALL, dooms=("after Async.VM.start_on start:* #1",)),
     Life("lost its name", SMALL, dooms=("after VM.set_name_label name #1",)),
+    # Those whose second worker has died as well: at the same call, sent or not sent again.
+    Life("lost its clone twice", SMALL, dooms=2 * ("before Async.VM.clone clone #1",)),
+    Life(
+        "lost its start twice",
+        SMALL,
+        dooms=("before Async.VM.start_on start:* #1", "after Async.VM.start_on start:* #1"),
+    ),
+    Life(
+        "lost a drive twice",
+        SMALL,
+        dooms=("before VBD.create vbd:0 #1", "after VBD.create vbd:0 #1"),
+    ),
     Life(
         "lost its clone, and fails",
         SMALL,
