@@ -13,6 +13,9 @@ from tests.support.sentinels import RedisSet
 from tests.support.simulators import StartSimulator
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
+from xenlaunch import LaunchRequest
+
+WEB = LaunchRequest.parse({"name": "order", "template": "debian-12"})
 
 pytestmark = [pytest.mark.full("redis-server"), pytest.mark.timeout(400)]
 
@@ -46,6 +49,37 @@ def test_the_master_is_killed_in_the_middle_of_a_batch(stack: Stack, servers: Re
     )
     assert told["id"] == launches[0]
     stack.client.close()
+
+
+def test_a_set_that_was_wiped_stands_still_until_it_is_adopted(
+    stack: Stack, servers: RedisSet
+) -> None:
+    """Also over a fail-over, which is no loss."""
+    stack.start_worker()
+    up = stack.client.submit(WEB, token="order-1").id
+    known = stack.ended([up])[0]
+    stack.ledger.store.redis.flushall()
+    wait_until(stack.ledger.deployment, 10, "the worker has registered again")
+    waiting = stack.submit(name="late")[0]
+    wait_until(lambda: says_why(stack, waiting), 20, "it says why it waits")
+    fallen = servers.master
+    servers.fail_over()
+    fallen.start()
+    after = stack.submit(name="later")[0]
+    wait_until(lambda: says_why(stack, after), 30, "and the next one too")
+    assert list(stack.vms()) == ["order"]
+    (told,) = stack.client.adopt(timeout=60)
+
+    assert (told["succeeded"], told["error"]) == (1, None)
+    assert stack.client.submit(WEB, token="order-1").vm_uuid == known.vm_uuid
+    ended = stack.ended([waiting, after], 90)
+    assert [status.state for status in ended] == ["succeeded"] * 2
+    assert sorted(stack.vms()) == ["late-1", "later-1", "order"]
+    stack.client.close()
+
+
+def says_why(stack: Stack, launch: str) -> bool:
+    return "'xenlaunch adopt'" in stack.ledger.status(launch).doing
 
 
 def half_way(stack: Stack, launches: list[str]) -> bool:
