@@ -30,6 +30,7 @@ def poll(launch: Launch, pool: Pool) -> Launch:
     awaited, note = await_guest(launch, pool)
     record = pool.read("VM.get_record", launch.vm)
     check_running(pool, record)
+    check_drives(launch, pool, record)
     macs = check_interfaces(launch, pool)
     found = addresses(pool, launch.vm, awaited)
     pool.no_way_back()
@@ -69,6 +70,19 @@ def check_host(pool: Pool, vm: str, ref: str) -> None:
         raise Busy("HOST_DOWN", [vm, name], said)
     said = f"Its host {name} went down, and was not back within {HOST_SECONDS} s."
     raise Refused("HOST_DOWN", [vm, name], said)
+
+
+def check_drives(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:
+    """Nor is a VM that lost one of its drives: XAPI removes a disk's VBDs with the disk."""
+    made = [pool.value(f"vbd:{index}") for index in range(len(launch.request.disks))]
+    lost = [str(index) for index, vbd in enumerate(made) if vbd not in record["VBDs"]]
+    if lost:
+        raise Refused(
+            "VBDS_CHANGED",
+            lost,
+            f"The VM has lost its drives for the disks {', '.join(lost)} of the request, from 0: "
+            "was a disk destroyed, or taken off?",
+        )
 
 
 def check_interfaces(launch: Launch, pool: Pool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from xenlaunch import names, states
 STATES: Final = {
     states.WAITING: "It is written down. It is being accepted, or stands in its pool's line.",
     states.RUNNING: "It has a host and a slot; its steps are carried out, or it is parked.",
-    states.FINISHING: "It is sure to succeed: the VM gets its name, and nobody can cancel it.",
+    states.FINISHING: "The VM is up and gets its marks and its name; nobody can cancel it.",
     states.UNDOING: "What was made for it is being removed.",
     states.SUCCEEDED: "The VM runs under its own name.",
     states.FAILED: "There is no VM, but for what is named as left over.",
@@ -126,6 +126,7 @@ OWN_CODES: Final = {
     ),
     "TEMPLATE_NOT_FOUND": ("Refused", "No template has this name or uuid; some that do are named."),
     "TIMED_OUT": ("Refused", "A pool task took longer than its step waits for it."),
+    "VBDS_CHANGED": ("Refused", "At the end the VM lacks drives that were made for its disks."),
     "VDI_NOT_FOUND": ("Refused", "No disk of the pool has this uuid."),
     "VIFS_CHANGED": ("Refused", "At the end the VM's VIFs are not those that were made for it."),
     "VM_NOT_AT_REST": ("Busy", "A host refused the VM, which the pool still works on: wait first."),

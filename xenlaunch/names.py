@@ -58,7 +58,7 @@ MADE_BY_US: Final = "Made by xenlaunch"
 """The description of the disks that are made: what they are listed by, their marks decide."""
 
 OTHER_CONFIG_FINISHED: Final = "xenlaunch-finished"
-"""Set on a VM and its new disks once their launch is sure to succeed: not ours to remove any more.
+"""Set on a VM and its new disks once their launch is finishing: not ours to remove any more.
 """
 
 OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"

@@ -1,7 +1,7 @@
 """The states of a launch and the moves between them: the only place where either is decided.
 
-``finishing`` is the moment between "sure to succeed" and "succeeded", in which the VM gets its
-name: it can no longer be cancelled. To the outside it is ``running``.
+``finishing`` is the moment in which a VM that is up gets its last marks and its name: it can no
+longer be cancelled, and only the pool can still refuse it. To the outside it is ``running``.
 
 ::
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.flow.conftest import MakeStack
 from tests.support.agreement import Agreement
-from tests.support.operators import Operator
+from tests.support.by_hand import ByHand
 from tests.support.stacks import Stack
 from tests.support.troubles import Trouble, aimed, call_keys, table
 from xenlaunch import LaunchRequest, LaunchStatus
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 @pytest.mark.timeout(SECONDS + 60)
 def test_every_launch_ends_as_the_class_of_its_error_says(make_stack: MakeStack) -> None:
     stack = make_stack("--host-workers", "64")
-    Operator(stack.pool).call("network.create", {"name_label": "private", "other_config": SHARED})
+    ByHand(stack.pool).call("network.create", {"name_label": "private", "other_config": SHARED})
     stack.start_worker(concurrency=16)
     troubles = list(table(listed_calls(stack), every_code=EVERY_CODE))
     before = stack.lasting()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.flow.conftest import MakeStack
-from tests.support.operators import Operator
+from tests.support.by_hand import ByHand
 from tests.support.stacks import SMALL, Stack
 from tests.support.troubles import aimed
 from xenlaunch import names
@@ -26,7 +26,7 @@ def slow_stack(make_stack: MakeStack) -> Stack:
 
 def test_a_failing_launch_leaves_the_fresh_network_to_the_one_beside_it(stack: Stack) -> None:
     """Nobody has used it before: it was attached to the host for these two launches."""
-    Operator(stack.pool).call("network.create", {"name_label": "fresh", "other_config": {}})
+    ByHand(stack.pool).call("network.create", {"name_label": "fresh", "other_config": {}})
     fields: dict[str, Any] = {"nics": [{"network": "fresh"}], "host": "host-1"}
     failing = stack.submit_with(refused_at_the_end, **fields)
     beside = stack.submit(**fields, **SMALL)[0]
@@ -47,7 +47,7 @@ def test_a_vm_that_somebody_renamed_is_undone_all_the_same(make_stack: MakeStack
     launch = stack.submit_with(refused_at_the_end)
     stack.until(launch, "start", "the VM to start")
     (working,) = stack.vms()
-    operator = Operator(stack.pool)
+    operator = ByHand(stack.pool)
     operator.call("VM.set_name_label", operator.named("VM", working), "mine now")
     ended = stack.ended([launch])
 
@@ -58,7 +58,7 @@ def test_a_vm_that_somebody_renamed_is_undone_all_the_same(make_stack: MakeStack
 def test_disks_of_others_survive_whatever_is_written_on_their_vbds(make_stack: MakeStack) -> None:
     """One that the launch attached, and one that somebody has given the VM meanwhile."""
     stack = slow_stack(make_stack)
-    operator = Operator(stack.pool)
+    operator = ByHand(stack.pool)
     lent, given = new_disk(operator, "lent"), new_disk(operator, "given")
     before = stack.lasting()
     uuid = operator.call("VDI.get_uuid", lent)
@@ -79,7 +79,7 @@ def test_a_disk_of_ours_that_is_on_a_vm_of_theirs_is_left_and_named(
     make_stack: MakeStack,
 ) -> None:
     stack = slow_stack(make_stack)
-    operator = Operator(stack.pool)
+    operator = ByHand(stack.pool)
     theirs = operator.call("VM.clone", operator.named("VM", "Other install media"), "theirs")
     launch = stack.submit_with(refused_at_the_end, disks=[{"new": "1GiB"}], name="ours")
     stack.until(launch, "start", "the VM to start")
@@ -94,7 +94,7 @@ def test_a_disk_of_ours_that_is_on_a_vm_of_theirs_is_left_and_named(
     assert stack.vms() == {}
 
 
-def new_disk(operator: Operator, name: str) -> str:
+def new_disk(operator: ByHand, name: str) -> str:
     sr = operator.named("SR", "sr-1")
     kind = {"type": "user", "sharable": False, "read_only": False, "other_config": {}}
     return str(
@@ -102,9 +102,30 @@ def new_disk(operator: Operator, name: str) -> str:
     )
 
 
-def attach(operator: Operator, vm: str, vdi: str) -> None:
+def attach(operator: ByHand, vm: str, vdi: str) -> None:
     """As other clients do, who write ``owner`` on what they attach."""
     how = {"type": "Disk", "mode": "RW", "bootable": False, "unpluggable": True, "empty": False}
     qos = {"qos_algorithm_type": "", "qos_algorithm_params": {}}
     where = {"VM": vm, "VDI": vdi, "userdevice": "autodetect", "other_config": {"owner": ""}}
     operator.call("VBD.create", {**where, **how, **qos})
+
+
+def test_a_vm_that_lost_a_disk_on_the_way_is_not_what_was_asked_for(make_stack: MakeStack) -> None:
+    stack = make_stack("--latency", "guest.address=600")
+    stack.start_worker()
+    before = stack.lasting()
+    disks = [{"new": "1GiB"}, {"new": "2GiB"}]
+    launch = stack.submit(wait_for="address", wait_seconds=8, disks=disks)[0]
+    stack.until(launch, "poll", "its address")
+    operator = ByHand(stack.pool)
+    (vbd,) = operator.call("VDI.get_VBDs", operator.named("VDI", "web-1 data 1"))
+    operator.call("VBD.unplug", vbd)
+    operator.call("VBD.destroy", vbd)
+    status = stack.ended([launch])[0]
+
+    assert status.error is not None
+    assert (status.state, status.error.code, status.error.params) == (
+        *("failed", "VBDS_CHANGED"),
+        ("1",),
+    )
+    assert stack.lasting() == before

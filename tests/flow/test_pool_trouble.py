@@ -8,8 +8,8 @@ import pytest
 
 from tests.flow.conftest import MakeStack
 from tests.support.agreement import Agreement
+from tests.support.by_hand import ByHand
 from tests.support.leaving_out import FULL
-from tests.support.operators import Operator
 from tests.support.stacks import SMALL, Stack
 from tests.support.troubles import aimed
 from tests.support.waiting import wait_until
@@ -146,7 +146,7 @@ def test_tasks_that_xapi_collects_before_anybody_has_read_them(make_stack: MakeS
         60,
         "the VMs run, though nobody looks",
     )
-    operator = Operator(stack.pool)
+    operator = ByHand(stack.pool)
     for number in range(201):
         task = operator.call("task.create", f"task {number}", "")
         operator.call("task.set_status", task, "success")

@@ -105,11 +105,7 @@ class Stack:
 
     def call(self, method: str, *params: Any) -> Any:
         """What a user of the pool does by hand."""
-        by_hand = ByHand(self.pool)
-        try:
-            return by_hand.call(method, *params)
-        finally:
-            by_hand.close()
+        return ByHand(self.pool).call(method, *params)
 
     def rows(self, cls: str) -> Mapping[str, Mapping[str, Any]]:
         found: Mapping[str, Mapping[str, Any]] = self.pool.state()[cls]

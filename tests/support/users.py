@@ -1,5 +1,8 @@
 """What users of a pool make of our VMs by hand: it is theirs, whatever of ours they made it of."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tests.support.stacks import Stack
 from xenlaunch import names
 
@@ -8,6 +11,8 @@ FORGOTTEN = "l-aaaaaaaaaaaaaaaa"
 
 Thing = tuple[str, str]
 """The class and the ref of an object."""
+
+State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def users_own(stack: Stack, name: str, vm: str) -> list[Thing]:
@@ -19,9 +24,12 @@ def users_own(stack: Stack, name: str, vm: str) -> list[Thing]:
         stack.call("VM.clone", vm, f"clone of {name}"),
         stack.call("VM.copy", vm, f"copy of {name}", ""),
         stack.call("VM.snapshot", vm, f"snapshot of {name}"),
-        # A name is no mark: this one even bears the one that the launch gave its VM.
-        stack.call("VM.clone", vm, names.working_name("tests", FORGOTTEN, 1)),
     ]
+    mark = stack.call("VM.get_other_config", vm).get(names.OTHER_CONFIG_MARK)
+    if mark:
+        # A name is no mark: this one even bears the one that the launch gave its VM.
+        working = names.working_name("tests", mark.split("/")[1], 1)
+        refs.append(stack.call("VM.clone", vm, working))
     return [("VM", str(ref)) for ref in refs]
 
 
@@ -41,7 +49,7 @@ def with_disks(stack: Stack, things: list[Thing]) -> list[Thing]:
     return things + [("VDI", r["VDI"]) for r in drives if r["VM"] in vms and r["type"] == "Disk"]
 
 
-def lost(stack: Stack, things: list[Thing]) -> list[Thing]:
-    """Those of these objects that are no longer in the pool."""
+def lost(stack: Stack, things: list[Thing], before: State) -> list[str]:
+    """The names of those of these objects that are no longer in the pool."""
     state = stack.pool.state()
-    return [(cls, ref) for cls, ref in things if ref not in state[cls]]
+    return [before[cls][ref]["name_label"] for cls, ref in things if ref not in state[cls]]
