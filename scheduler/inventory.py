@@ -5,8 +5,8 @@ from typing import Any
 
 from scheduler.placement import HostRoom, Need, overhead
 from tasks import lookup
-from xenlaunch import names
 from xenlaunch.errors import PoolError
+from xenlaunch.marks import launch_of_vm
 from xenlaunch.model import LaunchRequest
 from xenlaunch.xapi.pool import Reach
 from xenlaunch.xapi.records import Records
@@ -17,10 +17,11 @@ Reservations = Mapping[str, Mapping[str, Any]]
 class Inventory:
     """A pool for those who decide: rows are what a look-up reads, and nothing is ever changed."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, deployment: str) -> None:
         self.records: Records = reach.records
         self.template_disk = reach.template_disk
         self._reach = reach
+        self._deployment = deployment
         self._templates: dict[str, Mapping[str, Any]] = {}
 
     def read(self, method: str, *params: Any) -> Any:
@@ -49,7 +50,7 @@ class Inventory:
                 continue
             size = int(row["memory_dynamic_min"]) + int(row["memory_overhead"])
             taken[host] = taken.get(host, 0) + size
-            counted.add(launch_of(row))
+            counted.add(launch_of_vm(row, self._deployment))
         return taken, counted
 
     def need(self, request: LaunchRequest, avoid: Mapping[str, str]) -> Need:
@@ -84,12 +85,6 @@ class Inventory:
 
 
 _WHERE = ("resident_on", "scheduled_to_be_resident_on")
-
-
-def launch_of(row: Mapping[str, Any]) -> str:
-    """The launch whose mark a VM bears, or ''."""
-    parts = str(row["other_config"].get(names.OTHER_CONFIG_MARK, "")).split("/")
-    return parts[1] if len(parts) == 3 and parts[2] == row["uuid"] else ""
 
 
 def _room(ref: str, row: Mapping[str, Any], metrics: Mapping[str, Any], taken: int) -> HostRoom:

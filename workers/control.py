@@ -8,6 +8,7 @@ from celery import Celery
 from scheduler.adopt import Adoption
 from scheduler.overview import overview
 from scheduler.plan import plan
+from workers import durability
 from workers.duties import Duties
 from xenlaunch import names
 from xenlaunch.errors import StoreUnreachable
@@ -61,4 +62,5 @@ def register_questions(app: Celery, duties: Duties) -> None:
 
     @app.task(name=names.TASK_POOLS)
     def answer_pools() -> list[dict[str, Any]]:
-        return [overview(pool, duties) for pool in duties.pools]
+        doubts = durability.doubts(duties.ledger.store.redis)
+        return [{**overview(pool, duties), "doubts": doubts} for pool in duties.pools]

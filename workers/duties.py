@@ -66,7 +66,7 @@ class Duties:
     def inventory(self, pool: str) -> Inventory:
         reach = self.runtime.reach(pool)
         reach.records.ready(READY_SECONDS)
-        return Inventory(reach)
+        return Inventory(reach, self.runtime.deployment)
 
     @property
     def recovery(self) -> Recovery:

@@ -185,6 +185,8 @@ def pools(*, as_json: bool) -> int:
     else:
         _print(show.pools_table(found))
         _print(show.storage_table(found))
+        for doubt in show.doubts(found):
+            click.echo(doubt)
     return DONE
 
 

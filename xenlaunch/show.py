@@ -199,6 +199,12 @@ def pools_table(pools: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def doubts(pools: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with how the workers' Redis is set, each thing once."""
+    said = (doubt for pool in pools for doubt in pool.get("doubts", ()))
+    return [printable(doubt) for doubt in dict.fromkeys(said)]
+
+
 def adopted_text(pools: Iterable[Mapping[str, Any]]) -> str:
     """What was found in each pool, and what became of it: a line for each that there was."""
     lines = []

@@ -12,6 +12,7 @@ from tests.support.agreement import Agreement
 from tests.support.leaving_out import FULL
 from tests.support.stacks import SMALL, Stack
 from tests.support.waiting import wait_until
+from xenlaunch import LaunchRequest
 from xenlaunch.errors import TooLate
 
 MANY: Final = 200 if FULL else 60
@@ -60,22 +61,24 @@ def ended_of(stack: Stack) -> int:
 
 
 def test_a_batch_is_cancelled(make_stack: MakeStack) -> None:
-    """Those that park on a pool task have it cancelled."""
+    """By its ID; those that park on a pool task have it cancelled."""
     stack = make_stack()
     stack.pool.control("PUT", "/latency", {"VM.start": 60})
     stack.start_worker()
     before = stack.lasting()
-    launches = stack.submit(5, **SMALL)
+    request = LaunchRequest.parse({"name": "web", "template": "debian-12", **SMALL})
+    batch = stack.client.submit_batch(request, 5, token="spring")
+    launches = list(batch.launches)
     for launch in launches:
         stack.until(launch, "start", "the VM to start", 60)
     starts = {
         call["task"] for call in stack.changing_calls() if call["method"].endswith("start_on")
     }
-    for launch in launches:
-        assert cancelled(stack, launch)
+    assert {status.id for status in stack.client.cancel(batch.id)} == set(launches)
     ended = stack.ended(launches)
 
     assert Counter(status.state for status in ended) == {"cancelled": 5}
+    assert stack.ledger.batch_counts(batch.id)["cancelled"] == 5
     calls = stack.pool.calls()
     assert starts <= {call["object"] for call in calls if call["method"] == "task.cancel"}
     Agreement(stack, before, ended).assert_holds()

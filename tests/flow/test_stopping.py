@@ -8,7 +8,7 @@ import pytest
 
 from tests.flow.conftest import MakeStack
 from tests.flow.test_crashes import assert_all_up
-from tests.support.stacks import Stack
+from tests.support.stacks import SMALL, Stack
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import WorkerProcess
 
@@ -41,18 +41,21 @@ def test_a_roll_out_under_a_running_batch_loses_nothing(make_stack: MakeStack) -
     stack = make_stack(time_scale=0.02)
     stack.pool.control("PUT", "/latency", {"VM.start": 3})
     workers = [stack.start_worker(), stack.start_worker()]
-    launches = stack.submit(100, memory="256MiB", vcpus=1)
+    launches = stack.submit(40, **SMALL)
     wait_until(lambda: stack.ledger.parked("lab"), 60, "the first wait for the pool")
     took = []
-    for _ in range(2):
+    for turn in range(2):
         for place, worker in enumerate(workers):
             workers[place] = stack.start_worker()
+            launches += stack.submit(20, name=f"web-{turn}-{place}", **SMALL)
             took.append(end(stack, worker, launches))
     going_on = sum(not status.has_ended for status in stack.statuses(launches))
 
     assert going_on > 0, "the batch ended before the last worker was replaced"
     assert_all_up(stack, launches, 150)
     assert max(took) < GRACE, took
+    # Nothing of it was recovery's work: no lease had to run out before another could go on.
+    assert [one.id for one in stack.ledger.records(launches) if one.taken_over] == []
 
 
 def test_steps_that_hang_are_let_go(make_stack: MakeStack) -> None:

@@ -140,10 +140,11 @@ def test_what_users_make_of_our_vms_is_theirs(sweeping: Sweeping) -> None:
     vm = stack.call("VM.get_by_uuid", kept.leftovers[0].uuid)
     theirs += [("VM", vm), detached(stack, vm)]
     theirs = with_disks(stack, theirs)
+    before = stack.pool.state()
 
     wait_until(lambda: not is_there(stack, "VM", made["halted"]), 40, "the half-made VM is swept")
     await_passes(stack)
-    assert lost(stack, theirs) == []
+    assert lost(stack, theirs, before) == []
 
 
 def test_a_sweeper_that_is_killed_half_way_is_succeeded(sweeping: Sweeping) -> None:

@@ -1,4 +1,5 @@
 -- step, fence, worker, lease -> verdict, record, calls, notes, made, what is known of the deployment
+-- How often a lease had to run out for it is counted: a step that was given back is not taken over.
 -- A call that a former owner left open names its login: the new owner ends that before it looks.
 local r = get('state', 'step', 'parked', 'lease', 'lease_until', 'cancel')
 local state, t = r[1], now()
@@ -13,6 +14,7 @@ if r[4] ~= ARGV[4] then
     begin_undo('cancelled', r[6], t)
     return { 'cancel' }
   end
+  if r[4] then redis.call('HINCRBY', key, 'taken_over', 1) end
   redis.call('HSETNX', key, 'step_since', t)
   redis.call('HDEL', key, 'resent')
   ready('SREM')

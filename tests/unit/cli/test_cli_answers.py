@@ -95,3 +95,15 @@ def test_pools_are_a_table(
     assert rows[4] == ["lab", "sr-1", "1", "TiB", "2", "TiB"]
     assert xenlaunch("pools", "--json") == 0
     assert xenlaunch.json == [POOL, AWAY]
+
+
+def test_what_is_wrong_with_redis_is_said_once_below_the_pools(
+    ledger: Ledger, xenlaunch: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubt = "Redis is set to appendonly no, not yes: it keeps nothing."
+    pools = [one | {"doubts": [doubt]} for one in (POOL, AWAY)]
+    monkeypatch.setattr(LaunchClient, "pools", lambda *_: pools)
+
+    assert xenlaunch("pools") == 0
+    assert xenlaunch.out.splitlines()[-1] == doubt
+    assert xenlaunch.out.count(doubt) == 1

@@ -72,7 +72,8 @@ def test_a_lease_that_has_run_out_is_taken_over(lives: Lives) -> None:
     assert taken
     with pytest.raises(LeaseLost):
         lease.advance(lease.launch, names.CLONE)
-    assert lives.ledger.record(lease.launch.id).step == names.CONNECT
+    record = lives.ledger.record(lease.launch.id)
+    assert (record.step, record.taken_over) == (names.CONNECT, "1")
 
 
 def test_a_lease_that_is_renewed_does_not_run_out(lives: Lives) -> None:
