@@ -1,14 +1,13 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
-from tasks import lookup, remains, storage
+from tasks import attaching, lookup, remains, storage
 from tasks.hunt import loose_before
 from tasks.source import check_source
 from tasks.suits import check_machine
 from xenlaunch import names
-from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import Refused
 from xenlaunch.model import Launch, LaunchRequest, Template
-from xenlaunch.xapi.pool import NULL, Pool
+from xenlaunch.xapi.pool import Pool
 
 
 def connect(launch: Launch, pool: Pool) -> Launch:
@@ -44,7 +43,8 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     check_macs(request, pool)
     if request.host is not None:
         lookup.one("host", pool.records.all("host"), request.host)
-    sources = tuple(source(disk, pool) for disk in request.disks)
+    sources = tuple(attaching.source(disk, pool) for disk in request.disks)
+    attaching.check_shared(request, sources, pool)
     moves = storage.moves(request, disks, pool)
     storage.check_room(request, disks, (sources, moves), pool)
     return launch.but(
@@ -77,24 +77,6 @@ def check_macs(request: LaunchRequest, pool: lookup.Reader) -> None:
     given = [nic.mac for nic in request.nics or () if nic.mac]
     for mac, holder in sorted(lookup.mac_holders(pool.records, given).items()):
         raise Refused("MAC_IN_USE", [mac], f"The MAC address {mac} is in use by {holder!r}.")
-
-
-def source(disk: Disk, pool: lookup.Reader) -> str:
-    """The ref of the VDI to attach, or of the SR on which it is to be made."""
-    match disk:
-        case NewDisk(sr=sr):
-            return lookup.storage(pool.records, sr)[0]
-        case ExistingDisk(vdi=uuid, mode=mode):
-            ref, row = lookup.disk(pool, uuid)
-            if mode == "RW" and row["read_only"]:
-                raise Refused(
-                    "VDI_READONLY", [uuid], f"The disk {uuid} is read-only: attach it with mode RO."
-                )
-            return ref
-        case Iso(iso=name):
-            return lookup.iso(pool, name)
-        case Cd():
-            return NULL
 
 
 def networks(request: LaunchRequest, pool: lookup.Reader) -> tuple[str, ...]:

@@ -108,10 +108,12 @@ def finish_disks(launch: Launch, pool: Pool) -> None:
 
 def finishing(launch: Launch) -> list[str]:
     """The calls that `finish_disks` makes, as far as the request decides them."""
-    made = list(made_disks(launch))
-    return ["VDI.add_to_other_config" for _ in made] + ["VDI.set_name_description"] * sum(
-        sr != NULL for sr in launch.moves
+    said = sum(
+        isinstance(one, NewDisk) and one.description is not None for one in launch.request.disks
     )
+    said += sum(sr != NULL for sr in launch.moves)
+    made = len(list(made_disks(launch)))
+    return ["VDI.add_to_other_config"] * made + ["VDI.set_name_description"] * said
 
 
 def finish_disk(launch: Launch, pool: Pool, made: MadeDisk, vdi: str) -> None:

@@ -6,7 +6,7 @@ from tasks.copied import adapt
 from tasks.drives import came_with_clone, drives, is_marked, marked
 from tasks.making import MadeDisk, make_disk
 from xenlaunch import names
-from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
+from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk, Qos
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import NULL, Pool
 
@@ -39,21 +39,33 @@ def taken_devices(launch: Launch, pool: Pool) -> set[int]:
 def assign_devices(disks: tuple[Disk, ...], taken: set[int]) -> list[int]:
     """The device of each disk: as given, else the first that is free; 3 is the CD's.
 
+    A root disk is seen to first, so that it gets 0 if that is free.
+
     >>> assign_devices((NewDisk(new=1 << 30), Cd(cd="empty"), NewDisk(new=1 << 30)), {0, 1})
     [2, 3, 4]
+    >>> assign_devices((NewDisk(new=1 << 30), NewDisk(new=1 << 30, role="root")), set())
+    [1, 0]
     """
-    used = taken | {disk.device for disk in disks if disk.device is not None}
-    devices = []
-    for disk in disks:
-        device = disk.device
-        if device is None:
-            free = [number for number in range(_MOST_DEVICES) if number not in used]
-            is_cd = isinstance(disk, Iso | Cd)
-            preferred = [number for number in free if (number == CD_DEVICE) == is_cd]
-            device = (preferred or free)[0]
-            used.add(device)
-        devices.append(device)
-    return devices
+    devices = [disk.device for disk in disks]
+    used = taken | {device for device in devices if device is not None}
+    roots_first = sorted(range(len(disks)), key=lambda index: not is_root(disks[index]))
+    for index in roots_first:
+        if devices[index] is None:
+            is_cd = isinstance(disks[index], Iso | Cd)
+            free = next(device for device in order(is_cd=is_cd) if device not in used)
+            devices[index] = free
+            used.add(free)
+    return [device for device in devices if device is not None]
+
+
+def is_root(disk: Disk) -> bool:
+    return isinstance(disk, NewDisk | ExistingDisk) and disk.role == "root"
+
+
+def order(*, is_cd: bool) -> list[int]:
+    """The devices in the order in which they are offered: 3 to CDs first, and to disks last."""
+    others = [device for device in range(_MOST_DEVICES) if device != CD_DEVICE]
+    return [CD_DEVICE, *others] if is_cd else [*others, CD_DEVICE]
 
 
 def attach(launch: Launch, pool: Pool, index: int, disk: Disk, device: int) -> None:
@@ -66,8 +78,6 @@ def attach(launch: Launch, pool: Pool, index: int, disk: Disk, device: int) -> N
         "VDI": vdi,
         "userdevice": str(device),
         "other_config": {names.OTHER_CONFIG_MARK: mark},
-        "qos_algorithm_type": "",
-        "qos_algorithm_params": {},
         "empty": vdi == NULL,
         **drive_of(disk),
     }
@@ -85,12 +95,30 @@ def drive_of(disk: Disk) -> dict[str, Any]:
     match disk:
         case NewDisk(role=role, mode=mode) | ExistingDisk(role=role, mode=mode):
             root = role == "root"
-            return {"type": "Disk", "mode": mode, "bootable": root, "unpluggable": not root}
-        case Iso() | Cd():
-            return {"type": "CD", "mode": "RO", "bootable": False, "unpluggable": True}
+            return {
+                "type": "Disk",
+                "mode": mode,
+                "bootable": root if disk.bootable is None else disk.bootable,
+                "unpluggable": not root if disk.unpluggable is None else disk.unpluggable,
+                **quality(disk.qos),
+            }
+        case Iso(bootable=bootable) | Cd(bootable=bootable):
+            drive = {"type": "CD", "mode": "RO", "bootable": bootable, "unpluggable": True}
+            return {**drive, **quality(None)}
+
+
+def quality(qos: Qos | None) -> dict[str, Any]:
+    """XAPI's words for it: of real time it says ``rt``, of priority ``class``."""
+    if qos is None:
+        return {"qos_algorithm_type": "", "qos_algorithm_params": {}}
+    params: dict[str, str] = {"sched": "rt" if qos.sched == "real-time" else qos.sched}
+    if qos.sched != "idle":
+        params["class"] = qos.priority or "normal"
+    return {"qos_algorithm_type": "ionice", "qos_algorithm_params": params}
 
 
 def new_disk(launch: Launch, index: int, disk: NewDisk) -> dict[str, Any]:
     """What is special about a new disk."""
-    name = f"{launch.request.name} {disk.role} {index}"
-    return {"name_label": name, "virtual_size": disk.new}
+    name = disk.name or f"{launch.request.name} {disk.role} {index}"
+    said = {} if disk.description is None else {"name_description": disk.description}
+    return {"name_label": name, "virtual_size": disk.new, **said}

@@ -26,7 +26,7 @@ from tools.docs_words import (
 from workers.settings import PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.cli import cli
-from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, TemplatesDisk
+from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, Qos, TemplatesDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
 from xenlaunch.model import LaunchRequest
@@ -260,7 +260,7 @@ def _path_of(module: str) -> str:
 
 MODELS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
-    for kind in (LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Iso, Cd, Nic, Awaited)
+    for kind in (LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Nic, Awaited)
 }
 
 

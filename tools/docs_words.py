@@ -145,6 +145,15 @@ CONTROL_TASKS: Final = {
 
 _DEVICE = "The device number. Without one the first that is free is taken; a CD gets 3 if it can."
 _ROLE = "`root` boots and cannot be unplugged; `data` and `swap` can."
+_CD_BOOTS = "Whether a paravirtualised guest may boot from it; others go by `boot_order`."
+_DRIVE: Final = {
+    "role": _ROLE,
+    "mode": "Read and write, or read only; a disk that is read-only itself needs `RO`.",
+    "device": _DEVICE,
+    "bootable": "Whether it is marked as one to boot from. Without it as `role` has it.",
+    "unpluggable": "Whether it can be unplugged while the VM runs. Without it as `role` has it.",
+    "qos": "How it ranks among the disks of its host. Without it as any other.",
+}
 
 FIELDS: Final[dict[str, dict[str, str]]] = {
     "LaunchRequest": {
@@ -216,23 +225,27 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
     "NewDisk": {
         "new": "Makes a disk of this size. An undo destroys it.",
         "sr": "Name or uuid of the SR. Without it the pool's default one.",
-        "role": _ROLE,
-        "mode": "Read and write, or read only.",
-        "device": _DEVICE,
+        "name": "The disk's name. Without it the VM's, its role and its place in the list.",
+        "description": "The disk's description, once the launch succeeds.",
+        **_DRIVE,
     },
     "ExistingDisk": {
         "vdi": "The uuid of a disk that is there. It is attached, and never destroyed.",
-        "role": _ROLE,
-        "mode": "Read and write, or read only; a read-only disk needs `RO`.",
-        "device": _DEVICE,
+        **_DRIVE,
+    },
+    "Qos": {
+        "sched": "The scheduler's class: XAPI's `sched`.",
+        "priority": "Its rank within that class, XAPI's `class`; `normal` without it.",
     },
     "Iso": {
         "iso": "Name or uuid of an image on one of the pool's ISO libraries.",
         "device": _DEVICE,
+        "bootable": _CD_BOOTS,
     },
     "Cd": {
         "cd": "An empty drive.",
         "device": _DEVICE,
+        "bootable": _CD_BOOTS,
     },
     "Nic": {
         "network": "Name or uuid of a network that is there.",

@@ -39,23 +39,43 @@ class TemplatesDisk(Frozen):
         return self
 
 
-class NewDisk(Frozen):
+class Qos(Frozen):
+    """How a disk ranks among those of its host, as XAPI's ``ionice`` has it."""
+
+    sched: Literal["best-effort", "real-time", "idle"] = "best-effort"
+    priority: Literal["highest", "high", "normal", "low", "lowest"] | None = None
+
+    @model_validator(mode="after")
+    def _ranks(self) -> Self:
+        if self.sched == "idle" and self.priority is not None:
+            raise PydanticCustomError("qos", "has a priority beside sched: idle, which has none")
+        return self
+
+
+class Drive(Frozen):
+    """A disk as the VM is to see it: what its VBD says."""
+
+    role: Literal["data", "swap", "root"] = "data"
+    mode: Literal["RW", "RO"] = "RW"
+    device: Device | None = None
+    bootable: StrictBool | None = None
+    unpluggable: StrictBool | None = None
+    qos: Qos | None = None
+
+
+class NewDisk(Drive):
     """A disk made for this launch, and destroyed with it when the launch is undone."""
 
     new: Size
     sr: Label | None = None
-    role: Literal["data", "swap", "root"] = "data"
-    mode: Literal["RW", "RO"] = "RW"
-    device: Device | None = None
+    name: Label | None = None
+    description: Description | None = None
 
 
-class ExistingDisk(Frozen):
+class ExistingDisk(Drive):
     """A disk that is there already, by uuid: attached, never destroyed."""
 
     vdi: Label
-    role: Literal["data", "swap", "root"] = "data"
-    mode: Literal["RW", "RO"] = "RW"
-    device: Device | None = None
 
 
 class Iso(Frozen):
@@ -63,6 +83,7 @@ class Iso(Frozen):
 
     iso: Label
     device: Device | None = None
+    bootable: StrictBool = False
 
 
 class Cd(Frozen):
@@ -70,6 +91,7 @@ class Cd(Frozen):
 
     cd: Literal["empty"]
     device: Device | None = None
+    bootable: StrictBool = False
 
 
 _KIND_OF_DISK = {"new": "NewDisk", "vdi": "ExistingDisk", "iso": "Iso", "cd": "Cd"}
