@@ -74,7 +74,7 @@ pictures: .venv-dev/installed ## take the pictures of docs/img anew, with the Ch
 	@$(DEV) -m tests.pictures
 
 .PHONY: peers
-peers: .venv-peers/installed ## clients written by others (the official SDK, Ansible) on the simulator
+peers: .venv-peers/installed .venv-dev/installed ## clients written by others (the official SDK, Ansible) on the simulator
 	@.venv-peers/bin/python -m pytest --confcutdir=tests/peers tests/peers $(PYTEST_ARGS)
 
 .PHONY: conformance

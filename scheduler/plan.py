@@ -55,6 +55,7 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
     ref, row = lookup.template(inventory, request.template)
     storage = inventory.records.get("sr", lookup.copy_of(inventory, ref, row).sr) or {}
     launch = pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
+    row = inventory.read("VM.get_record", ref)  # the cache has not all of it
     template = {"name": row["name_label"], "uuid": row["uuid"], "sr": storage.get("name_label")}
     return {"template": template, "calls": calls(launch, row)}
 
@@ -76,4 +77,5 @@ def calls(launch: Launch, template: lookup.Row) -> list[str]:
     if request.nics is not None:
         made += ["VIF.destroy"] * len(template["VIFs"])
         made += ["VIF.create"] * len(request.nics)
-    return [*made, "VM.start_on", *finishing(launch), "VM.add_to_other_config", "VM.set_name_label"]
+    made += ["VM.start_on", *finishing(launch), "VM.add_to_other_config", "VM.set_name_label"]
+    return [*made, *(["VM.set_blocked_operations"] if request.blocked_operations else [])]

@@ -16,6 +16,7 @@ def check_machine(request: LaunchRequest, template: Mapping[str, Any]) -> None:
     check_kind(request, template)
     check_firmware(request, template)
     check_cpus(request, template)
+    check_crash(request, template)
 
 
 def check_kind(request: LaunchRequest, template: Mapping[str, Any]) -> None:
@@ -57,4 +58,16 @@ def check_cpus(request: LaunchRequest, template: Mapping[str, Any]) -> None:
             "CORES_DO_NOT_DIVIDE",
             [str(cores), str(most)],
             f"{most} vCPUs do not make whole sockets of {cores} cores: choose another number.",
+        )
+
+
+def check_crash(request: LaunchRequest, template: Mapping[str, Any]) -> None:
+    """XAPI takes these values, and then does not start the VM."""
+    wanted, dumps = request.after_crash, request.after_crash.startswith("coredump")
+    if wanted == "rename_restart" or (dumps and not lookup.is_pv(template)):
+        raise Refused(
+            "VALUE_NOT_SUPPORTED",
+            ["actions_after_crash", wanted],
+            f"A VM of the template {template['name_label']!r} does not start with after_crash: "
+            f"{wanted}.",
         )

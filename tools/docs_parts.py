@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tasks.chain import LAUNCH
 from tasks.undo import undo
+from tools.docs_examples import examples
 from tools.docs_words import (
     CLASSES,
     CONTROL_TASKS,
@@ -364,6 +365,7 @@ PARTS: Final[dict[str, Part]] = {
     "simulator-missing": simulator_missing,
     "simulator-options": simulator_options,
     "request": request,
+    "examples": examples,
     "pool-keys": pool_keys,
     "file-keys": file_keys,
 }

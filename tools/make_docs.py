@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.docs_parts import PARTS
+from tools.request_schema import SCHEMA, schema_text
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -35,17 +36,26 @@ def _make(found: re.Match[str]) -> str:
     return f"{opening} -->\n\n{text}\n\n<!-- end -->"
 
 
-def stale() -> list[Path]:
-    """The pages that say something else than the code."""
-    return [page for page in pages() if remade(page.read_text()) != page.read_text()]
+def made_anew() -> dict[Path, str]:
+    """What each page, and the schema of a request, should say."""
+    return {**{page: remade(page.read_text()) for page in pages()}, SCHEMA: schema_text()}
+
+
+def stale() -> dict[Path, str]:
+    """The files that say something else than the code, with what they should say."""
+    return {
+        file: text
+        for file, text in made_anew().items()
+        if not file.exists() or file.read_text() != text
+    }
 
 
 def main(arguments: list[str]) -> int:
     found = stale()
-    for page in found:
-        sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+    for file, text in found.items():
+        sys.stdout.write(f"{file.relative_to(ROOT)}\n")
         if "--check" not in arguments:
-            page.write_text(remade(page.read_text()))
+            file.write_text(text)
     return 1 if found and "--check" in arguments else 0
 
 

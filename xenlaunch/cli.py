@@ -1,4 +1,4 @@
-"""The command line: ``xenlaunch launch|status|watch|cancel|destroy|retry|list|plan|pools|adopt``.
+"""The command line: ``xenlaunch COMMAND``, for people and for scripts.
 
 Exit codes: 0 done; 1 a launch did not succeed, or it is too late; 2 bad input or an unknown ID;
 3 Redis could not be reached, or no worker answered; 130 stopped by Ctrl-C.
@@ -33,6 +33,7 @@ from xenlaunch.model import LaunchRequest, LaunchStatus
 from xenlaunch.password_file import PASSWORD_FILE, URL, with_password
 from xenlaunch.progress import Progress, conclude, last_line
 from xenlaunch.request_file import read_request
+from xenlaunch.schema import schema
 
 DONE: Final = 0
 NOT_SUCCEEDED: Final = 1
@@ -200,6 +201,13 @@ def adopt(*, as_json: bool) -> int:
     return NOT_SUCCEEDED if any(pool["error"] for pool in found) else DONE
 
 
+@cli.command(name="schema")
+def schema_() -> int:
+    """Print the JSON Schema of a request, for editors and programs."""
+    click.echo(json.dumps(schema(), indent=2))
+    return DONE
+
+
 def _client() -> LaunchClient:
     url = os.environ.get(URL, "")
     if not url:
@@ -268,7 +276,8 @@ def _print(table: RenderableType) -> None:
 
 
 def _complain(message: str) -> None:
-    click.echo(f"xenlaunch: {show.printable(message)}", err=True)
+    for line in message.split("\n"):
+        click.echo(f"xenlaunch: {show.printable(line)}", err=True)
 
 
 def _exit_code(error: XenlaunchError) -> int:

@@ -49,7 +49,16 @@ class XenlaunchError(Exception):
 
 
 class BadRequest(XenlaunchError):
-    """The request cannot be carried out as written."""
+    """The request cannot be carried out as written.
+
+    ``findings`` are what is wrong with it: for each the path to the field, and a sentence.
+    """
+
+    def __init__(
+        self, message: str | None = None, findings: Sequence[tuple[Sequence[str | int], str]] = ()
+    ) -> None:
+        super().__init__(message)
+        self.findings = findings
 
 
 class TokenReused(XenlaunchError):

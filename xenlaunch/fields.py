@@ -64,11 +64,35 @@ def _check_mac(value: str) -> str:
     return mac
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1 << 20, le=1 << 50)]
-Label = Annotated[StrictStr, Field(max_length=255), AfterValidator(_check_label)]
-Name = Annotated[Label, AfterValidator(_check_name)]
-Mac = Annotated[StrictStr, AfterValidator(_check_mac)]
-Key = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_check_label)]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    Field(
+        ge=1 << 20,
+        le=1 << 50,
+        json_schema_extra={
+            "type": ["integer", "string"],
+            "minimum": 1 << 20,
+            "maximum": 1 << 50,
+            "pattern": rf"^\s*{_SIZE.pattern}\s*$",
+        },
+    ),
+]
+_Printed = Annotated[StrictStr, Field(max_length=255), AfterValidator(_check_label)]
+Label = Annotated[_Printed, Field(json_schema_extra={"pattern": r"\S"})]
+Name = Annotated[
+    _Printed,
+    AfterValidator(_check_name),
+    Field(json_schema_extra={"pattern": r"^(?!xenlaunch:).*\S"}),
+]
+Mac = Annotated[
+    StrictStr,
+    AfterValidator(_check_mac),
+    Field(
+        json_schema_extra={"pattern": r"^\s*[0-9A-Fa-f][02468ACEace]([:-][0-9A-Fa-f]{2}){5}\s*$"}
+    ),
+]
+Key = Annotated[_Printed, Field(min_length=1, json_schema_extra={"pattern": r"\S"})]
 
 _SENTENCES: Final = {
     "extra_forbidden": "is not a field of a request",
@@ -94,7 +118,8 @@ def explain(error: ErrorDetails) -> str:
     """One of pydantic's findings as a sentence that names the field as people wrote it."""
     context: Mapping[str, Any] = error.get("ctx") or {}
     given = error["input"]
-    field = ".".join(str(part) for part in error["loc"] if part not in _KINDS) or "request"
+    path = (str(part) for part in error["loc"] if part not in _KINDS)
+    field = ".".join(part if part.isprintable() else repr(part) for part in path) or "request"
     shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
     if error["type"] == "extra_forbidden":
         return f"{field} {_SENTENCES['extra_forbidden']}"

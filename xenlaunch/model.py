@@ -83,8 +83,10 @@ class LaunchRequest(Machine):
         try:
             return cls.model_validate(fields)
         except ValidationError as invalid:
-            findings = "; ".join(explain(error) for error in invalid.errors(include_url=False))
-            raise BadRequest(f"{findings}.") from None
+            errors = invalid.errors(include_url=False)
+            findings = [(error["loc"], explain(error)) for error in errors]
+            said = "; ".join(sentence for _, sentence in findings)
+            raise BadRequest(f"{said}.", findings) from None
 
     def canonical(self) -> str:
         """The request as JSON without its defaults: equal for equal requests."""

@@ -5,7 +5,7 @@ default, makes a number and a truth of them. A field that is written twice is an
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import yaml
@@ -15,6 +15,8 @@ from xenlaunch.model import LaunchRequest
 
 MAX_SIZE: Final = 1 << 20
 """The longest request file in characters."""
+
+_WORD = re.compile(r"\w+")
 
 _PLAIN = frozenset({"null", "bool", "int", "str", "seq", "map"})
 
@@ -62,7 +64,7 @@ def read_request(
 ) -> LaunchRequest:
     """The request in a YAML file; what overrides has and is not None is taken instead.
 
-    Raises `BadRequest`, with the source's name and, where YAML itself is at fault, the line.
+    Raises `BadRequest`, with a line for each finding: where it is in the source, and a sentence.
     """
     try:
         text = file.read(MAX_SIZE + 1)
@@ -70,23 +72,59 @@ def read_request(
         raise BadRequest(f"{source}: This is no text in UTF-8.") from None
     if len(text) > MAX_SIZE:
         raise BadRequest(f"{source}: This is too long for a request.")
-    fields = _load(text, source)
+    fields, node = _load(text, source)
+    chosen = {name: value for name, value in (overrides or {}).items() if value is not None}
     if isinstance(fields, dict):
-        chosen = {name: value for name, value in (overrides or {}).items() if value is not None}
         fields = {**fields, **chosen}
     try:
         return LaunchRequest.parse(fields)
     except BadRequest as bad:
-        raise BadRequest(f"{source}: {bad}") from None
+        said = [
+            f"{source}{_line(node, path, sentence, chosen)}: {sentence}."
+            for path, sentence in bad.findings
+        ]
+        raise BadRequest("\n".join(said) or f"{source}: {bad}", bad.findings) from None
 
 
-def _load(text: str, source: str) -> Any:
+def _line(
+    node: yaml.Node | None, path: Sequence[str | int], sentence: str, chosen: Mapping[str, object]
+) -> str:
+    """``:7`` for line 7, where a finding is about; '' where that stands in no file.
+
+    What is wrong between several fields is looked for at the first of them that the sentence names.
+    """
+    if node is None or (path and path[0] in chosen):
+        return ""
+    found = node.start_mark.line
+    named = [word for word in _WORD.findall(sentence) if _child(node, word)]
+    for part in path or named[:1]:
+        child = _child(node, part)
+        if child is not None:  # else it is missing, or the name of a kind, which nobody wrote
+            found, node = child
+    return f":{found + 1}"
+
+
+def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
+    """The line of a mapping's key or of a list's entry, from 0, and what stands there."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line, node.value[part]
+    return None
+
+
+def _load(text: str, source: str) -> tuple[Any, yaml.Node | None]:
+    """What a text says, and where it says it."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader that reads less
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return (None if node is None else loader.construct_document(node)), node
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise BadRequest(f"{source}: This is not YAML{line}: {wrong.problem}.") from None
+        line = f":{mark.line + 1}" if mark else ""
+        raise BadRequest(f"{source}{line}: This is not YAML: {wrong.problem}.") from None
     except yaml.YAMLError as wrong:
         first = str(wrong).partition("\n")[0]
         raise BadRequest(f"{source}: This is not YAML: {first}.") from None

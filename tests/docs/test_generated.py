@@ -18,7 +18,7 @@ ERRORS = {"Refused", "Busy", "Place", "LostRace", "OutcomeUnknown", "PoolError"}
 
 
 def test_no_page_is_stale() -> None:
-    assert stale() == [], "say: make docs"
+    assert list(stale()) == [], "say: make docs"
 
 
 def test_every_field_of_a_request_is_explained() -> None:

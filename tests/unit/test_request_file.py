@@ -86,30 +86,33 @@ GOOD = "name: web\ntemplate: debian-12\n"
         ("", "A request is a mapping of fields such as name and template; this is empty."),
         ("- web", "A request is a mapping of fields such as name and template; this is a list."),
         ("web", "A request is a mapping of fields such as name and template; this is text."),
-        ("name: web", "template is missing."),
-        (GOOD + "colour: red", "colour is not a field of a request."),
-        (GOOD + "vcpus: 0", "vcpus must be at least 1 (it is 0)."),
-        (GOOD + "vcpus: 2.5", "vcpus is not a whole number (it is '2.5')."),
+        ("name: web", ":1: template is missing."),
+        (GOOD + "colour: red", ":3: colour is not a field of a request."),
+        (GOOD + "vcpus: 0", ":3: vcpus must be at least 1 (it is 0)."),
+        (GOOD + "vcpus: 2.5", ":3: vcpus is not a whole number (it is '2.5')."),
         (
             GOOD + "memory: lots",
-            "memory is not a size: write it like 512MiB or 2GiB (it is 'lots').",
+            ":3: memory is not a size: write it like 512MiB or 2GiB (it is 'lots').",
         ),
         (
             'name: "a\\x1b[2J"\ntemplate: debian-12',
-            "name has control characters in it (it is 'a\\x1b[2J').",
+            ":1: name has control characters in it (it is 'a\\x1b[2J').",
         ),
-        ("name: xenlaunch:x\ntemplate: t", "name begins with 'xenlaunch:', which marks unfinished"),
-        (GOOD + "limit_cpu_use: yes", "limit_cpu_use is neither true nor false (it is 'yes')."),
+        (
+            "name: xenlaunch:x\ntemplate: t",
+            ":1: name begins with 'xenlaunch:', which marks unfinished",
+        ),
+        (GOOD + "limit_cpu_use: yes", ":3: limit_cpu_use is neither true nor false (it is 'yes')."),
         (
             GOOD + "disks: [{floppy: a}]",
-            "disks.0 is none of the kinds of disk: new, vdi, iso or cd.",
+            ":3: disks.0 is none of the kinds of disk: new, vdi, iso or cd.",
         ),
-        (GOOD + "nics: [{network: g, mac: lots}]", "nics.0.mac is not a MAC address"),
-        (GOOD + "name: web-2", "This is not YAML in line 3: 'name' is there twice."),
-        (GOOD + "disks: [", "This is not YAML in line 3: expected the node content"),
-        (GOOD + "a: b: c", "This is not YAML in line 3: mapping values are not allowed here."),
-        (GOOD + "? [a]\n: b", "This is not YAML in line 3: a field's name is no plain text."),
-        (GOOD + "---\n" + GOOD, "This is not YAML in line 3: but found another document."),
+        (GOOD + "nics: [{network: g, mac: lots}]", ":3: nics.0.mac is not a MAC address"),
+        (GOOD + "name: web-2", ":3: This is not YAML: 'name' is there twice."),
+        (GOOD + "disks: [", ":3: This is not YAML: expected the node content"),
+        (GOOD + "a: b: c", ":3: This is not YAML: mapping values are not allowed here."),
+        (GOOD + "? [a]\n: b", ":3: This is not YAML: a field's name is no plain text."),
+        (GOOD + "---\n" + GOOD, ":3: This is not YAML: but found another document."),
         (GOOD + "owner: !!python/name:os.system x", "could not determine a constructor"),
         (GOOD + "vcpus: !!int many", "This is not YAML: a number in it is none."),
         (GOOD + "vcpus: " + "9" * 5000, "This is not YAML: a number in it is none."),
@@ -122,8 +125,57 @@ def test_what_is_wrong_is_said_with_the_name_of_the_file(text: str, sentence: st
     with pytest.raises(BadRequest) as refused:
         read(text)
 
-    assert refused.value.message.startswith("web.yaml: ")
+    assert refused.value.message.startswith("web.yaml:")
     assert sentence in refused.value.message
+
+
+def refusal(text: str, **overrides: str | None) -> list[str]:
+    with pytest.raises(BadRequest) as refused:
+        read(text, **overrides)
+    return refused.value.message.split("\n")
+
+
+def test_each_finding_has_its_line() -> None:
+    mac, even = "'01:00:00:00:00:01'", "its first byte must be even"
+    text = """# a comment
+name: web
+template: debian-12
+memory:
+  min: 1GiB
+  max: lots
+nics:
+  - network: guest
+  - network: guest
+    mac: "01:00:00:00:00:01"
+disks:
+  - new: 1GiB
+  - {new: 2GiB, colour: red}
+"""
+    assert refusal(text) == [
+        "web.yaml:6: memory.max is not a size: write it like 512MiB or 2GiB (it is 'lots').",
+        "web.yaml:13: disks.1.colour is not a field of a request.",
+        f"web.yaml:10: nics.1.mac is a multicast address: {even} (it is {mac}).",
+    ]
+
+
+def test_what_is_wrong_between_fields_is_at_the_first_that_is_named() -> None:
+    assert refusal(GOOD + "owner: me\npin: true") == [
+        "web.yaml:4: request has pin, but no host to pin to."
+    ]
+    assert refusal(GOOD + "disks: [{cd: empty, device: 3},\n  {new: 1GiB, device: 3}]") == [
+        "web.yaml:3: request gives two disks the same device."
+    ]
+
+
+def test_json_is_yaml() -> None:
+    assert refusal('{"name": "web",\n "template": "t",\n "vcpus": 0}') == [
+        "web.yaml:3: vcpus must be at least 1 (it is 0)."
+    ]
+    assert read('{"name": "web", "template": "t", "vcpus": 2}').vcpus == 2
+
+
+def test_what_is_said_beside_the_file_has_no_line() -> None:
+    assert refusal(GOOD, name="xenlaunch:x")[0].startswith("web.yaml: name begins with")
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:

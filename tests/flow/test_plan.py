@@ -1,0 +1,95 @@
+"""A plan changes nothing, and what it predicts is what happens.
+
+The requests are those of the cases, two or three of them as one, by chance: so a new feature is
+drawn as soon as it has a case.
+"""
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.flow.conftest import MakeStack
+from tests.support.cases import CASES, Case, Sight, read_cases
+from tests.support.stacks import Stack
+from xenlaunch import LaunchRequest
+from xenlaunch.errors import BadRequest
+
+COUNT = 100
+
+
+BY_HOST = ("network.",)
+"""Calls that depend on the host, which a plan does not choose."""
+
+
+def cases() -> list[Case]:
+    found = [case for file in sorted(CASES.glob("*.yaml")) for case in read_cases(file.read_text())]
+    return [case for case in found if case.profile == "current" and not case.given]
+
+
+def mixtures(seed: int, sight: Sight) -> list[LaunchRequest]:
+    """The template by uuid: which copy of it is taken changes with each launch."""
+    chance, every = random.Random(seed), cases()
+    found: list[LaunchRequest] = []
+    while len(found) < COUNT:
+        mixed: dict[str, Any] = {"template": "debian-12"}
+        for case in chance.sample(every, chance.choice((1, 2, 2, 3))):
+            mixed |= {"template": case.template, **case.request}
+        mixed |= {"name": f"plan-{len(found)}", "wait_seconds": 1}
+        mixed.pop("on_failure", None)
+        for ref in sight.named("VM", mixed["template"])[:1]:
+            mixed["template"] = sight.rows[ref]["uuid"]
+        try:
+            found.append(LaunchRequest.parse(mixed))
+        except BadRequest:  # two that exclude each other
+            continue
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_what_a_plan_predicts_is_what_happens(make_stack: MakeStack) -> None:
+    stack = make_stack("--hosts", "16")
+    stack.start_worker()
+    before = len(stack.changing_calls())
+    requests = mixtures(20261124, Sight(stack.call))
+    plans = [stack.client.plan(request) for request in requests]
+    assert [call["method"] for call in stack.changing_calls()[before:]] == []
+
+    launches = [stack.client.submit(request).id for request in requests]
+    ended = stack.ended(launches, 200)
+    sight = Sight(stack.call)
+    differs = {
+        status.name: found
+        for plan, status in zip(plans, ended, strict=True)
+        if (found := what_differs(stack, sight, plan, status))
+    }
+    assert differs == {}
+    came_up = sum(status.state == "succeeded" for status in ended)
+    assert COUNT // 2 < came_up < COUNT, "some of each"
+
+
+def what_differs(stack: Stack, sight: Sight, plan: dict[str, Any], status: Any) -> list[str]:
+    fitting = {host["host"] for host in plan["hosts"] if host["fits"]}
+    if plan["error"] or not fitting:
+        wanted = plan["error"]["code"] if plan["error"] else "CANNOT_FIT"
+        code = status.error.code if status.error else status.state
+        return [] if code == wanted else [f"planned was {wanted}, it was {code}: {status.error}"]
+    if status.state != "succeeded":
+        return [f"nothing was said of {status.error}"]
+    found = [] if status.host in fitting else [f"it is on {status.host}, planned was {fitting}"]
+    [vm] = [row for row in sight.tables["VM"].values() if row["uuid"] == status.vm_uuid]
+    if (int(vm["VCPUs_max"]), vm["power_state"]) != (plan["vcpus"], "Running"):
+        found.append(f"it has {vm['VCPUs_max']} vCPUs, planned were {plan['vcpus']}")
+    planned, made = Counter(plan["calls"]), calls_of(stack, status.id)
+    if planned != made:
+        found.append(f"unplanned calls {made - planned}, calls that were not made {planned - made}")
+    return found
+
+
+def calls_of(stack: Stack, launch: str) -> Counter[str]:
+    """The changing calls of a launch, by the intents that it wrote down."""
+    calls = stack.ledger.store.redis.hvals(stack.ledger.store.key("launch", launch, "calls"))
+    methods = (json.loads(call)["method"].removeprefix("Async.") for call in calls)
+    return Counter(method for method in methods if method and not method.startswith(BY_HOST))
