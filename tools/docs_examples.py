@@ -1,4 +1,4 @@
-"""The examples of docs/request.md: the requests of the cases, which the tests launch."""  # noqa: INP001  tools are no package
+"""The page of examples: the requests of the cases, which the tests launch."""  # noqa: INP001  tools are no package
 
 from collections.abc import Iterator
 from pathlib import Path
