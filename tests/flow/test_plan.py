@@ -67,15 +67,16 @@ def test_what_a_plan_predicts_is_what_happens(make_stack: MakeStack) -> None:
     }
     assert differs == {}
     came_up = sum(status.state == "succeeded" for status in ended)
-    assert COUNT // 2 < came_up < COUNT, "some of each"
+    assert COUNT // 4 < came_up < COUNT, "some of each"
 
 
 def what_differs(stack: Stack, sight: Sight, plan: dict[str, Any], status: Any) -> list[str]:
     fitting = {host["host"] for host in plan["hosts"] if host["fits"]}
     if plan["error"] or not fitting:
-        wanted = plan["error"]["code"] if plan["error"] else "CANNOT_FIT"
+        wanted = {plan["error"]["code"]} if plan["error"] else set()
+        wanted |= set() if fitting else {"CANNOT_FIT"}  # a launch ends with the one or the other
         code = status.error.code if status.error else status.state
-        return [] if code == wanted else [f"planned was {wanted}, it was {code}: {status.error}"]
+        return [] if code in wanted else [f"planned was {wanted}, it was {code}: {status.error}"]
     if status.state != "succeeded":
         return [f"nothing was said of {status.error}"]
     found = [] if status.host in fitting else [f"it is on {status.host}, planned was {fitting}"]
