@@ -25,7 +25,7 @@ from xenlaunch.generation import OURS
 from xenlaunch.lease import Made
 from xenlaunch.ledger import Ledger
 from xenlaunch.marks import is_settled, launch_of_disk, launch_of_name, launch_of_vm
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 
 READY_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 3.0

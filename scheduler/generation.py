@@ -16,7 +16,7 @@ from xenlaunch import names
 from xenlaunch.errors import Busy, LostRace
 from xenlaunch.generation import ANOTHER, FREE, OURS, Borne, Known, closed, judge, trouble
 from xenlaunch.ledger import Ledger
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 
 EPOCH_EVERY: Final = 60.0
 """How old a copy of Redis may be, in seconds, that is not told from the last."""

@@ -1,14 +1,17 @@
 """What a pool has to give right now, read from its cached records and our own reservations."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from scheduler.placement import HostRoom, Need, overhead
 from tasks import lookup
+from tasks.nets import net_of
 from xenlaunch.errors import PoolError
 from xenlaunch.marks import launch_of_vm
 from xenlaunch.model import LaunchRequest
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.nics import Nic
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 
 Reservations = Mapping[str, Mapping[str, Any]]
@@ -20,9 +23,11 @@ class Inventory:
     def __init__(self, reach: Reach, deployment: str) -> None:
         self.records: Records = reach.records
         self.template_disk = reach.template_disk
+        self.traffic = reach.traffic
         self._reach = reach
         self._deployment = deployment
         self._templates: dict[str, Mapping[str, Any]] = {}
+        self._shut_by_nics: dict[tuple[Nic, ...], tuple[tuple[str, str], ...]] = {}
 
     def read(self, method: str, *params: Any) -> Any:
         return self._reach.session.read(method, *params)
@@ -66,7 +71,19 @@ class Inventory:
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
+            shut=self._shut(request),
         )
+
+    def _shut(self, request: LaunchRequest) -> tuple[tuple[str, str], ...]:
+        """The hosts that cannot have a network of the request. What is wrong, connect says."""
+        wanted = request.nics or ()
+        if wanted not in self._shut_by_nics:
+            found: dict[str, str] = {}
+            for nic in wanted:
+                with suppress(PoolError):
+                    found |= net_of(self, nic).shut
+            self._shut_by_nics[wanted] = tuple(sorted(found.items()))
+        return self._shut_by_nics[wanted]
 
     def _template(self, wanted: str) -> Mapping[str, Any]:
         """Looked up once for all launches that this inventory is read for."""

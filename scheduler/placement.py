@@ -32,6 +32,8 @@ class Need:
     preferred: str = ""
     pinned: bool = False
     avoid: tuple[tuple[str, str], ...] = ()
+    shut: tuple[tuple[str, str], ...] = ()
+    """By host ref why it has not what the VM needs, and will not have it for this VM."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def place(hosts: Iterable[HostRoom], need: Need) -> Placed | NoRoom:
 
 def why_not(host: HostRoom, need: Need) -> str:
     """The reason why the VM cannot go to this host now, or ''."""
-    refused = dict(need.avoid).get(host.uuid)
+    refused = dict(need.avoid).get(host.uuid, dict(need.shut).get(host.ref))
     if refused is not None:
         return refused
     if need.pinned and host.ref != need.preferred:
@@ -96,7 +98,9 @@ def why_not(host: HostRoom, need: Need) -> str:
 
 def could_ever(host: HostRoom, need: Need) -> bool:
     """Whether the VM would fit if the host were empty and in service."""
-    if host.uuid in dict(need.avoid) or (need.pinned and host.ref != need.preferred):
+    if host.uuid in dict(need.avoid) or host.ref in dict(need.shut):
+        return False
+    if need.pinned and host.ref != need.preferred:
         return False
     return need.vcpus <= host.pcpus and need.memory <= host.memory
 

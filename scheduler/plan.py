@@ -1,5 +1,6 @@
 """What a launch would do, without doing it: every look-up and every rule, host by host."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from scheduler.accept import Roominess, choose_pool
@@ -10,8 +11,11 @@ from tasks import lookup
 from tasks.connect import pin
 from tasks.copied import adapting
 from tasks.making import finishing
+from tasks.netmaking import making_of
+from tasks.nets import net_of
 from tasks.owning import strange
 from tasks.shape import changes
+from tasks.vifs import addresses_of
 from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.model import Launch, LaunchRequest
@@ -28,6 +32,7 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
         "memory": None,
         "vcpus": None,
         "hosts": [],
+        "networks": [],
         "calls": [],
         "error": None,
     }
@@ -57,10 +62,31 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
     launch = pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
     row = inventory.read("VM.get_record", ref)  # the cache has not all of it
     template = {"name": row["name_label"], "uuid": row["uuid"], "sr": storage.get("name_label")}
-    return {"template": template, "calls": calls(launch, row)}
+    networks = planned_networks(request, inventory)
+    making = [call for network in networks for call in network["makes"]]
+    return {
+        "template": template,
+        "networks": networks,
+        "calls": calls(launch, row, making),
+    }
 
 
-def calls(launch: Launch, template: lookup.Row) -> list[str]:
+def planned_networks(request: LaunchRequest, inventory: Inventory) -> list[dict[str, Any]]:
+    """The network of each NIC: its name, whether it is there, and the calls that would make it.
+
+    Two NICs on one that is not there yet make it once.
+    """
+    planned: list[dict[str, Any]] = []
+    made: set[str] = set()
+    for nic in request.nics or ():
+        net = net_of(inventory, nic)
+        makes = [] if net.bridge in made else making_of(net, inventory.records)
+        made.add(net.bridge)
+        planned.append({"name": net.label, "exists": bool(net.ref), "makes": makes})
+    return planned
+
+
+def calls(launch: Launch, template: lookup.Row, making: Sequence[str] = ()) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
     request = launch.request
     made = ["VM.copy" if request.clone == "full" else "VM.clone"]
@@ -76,6 +102,9 @@ def calls(launch: Launch, template: lookup.Row) -> list[str]:
         made += ["VBD.create"]
     if request.nics is not None:
         made += ["VIF.destroy"] * len(template["VIFs"])
-        made += ["VIF.create"] * len(request.nics)
+        made += making
+        for nic in request.nics:
+            made += ["VIF.create"]
+            made += [f"VIF.configure_{version}" for version, _, _ in addresses_of(nic)]
     made += ["VM.start_on", *finishing(launch), "VM.add_to_other_config", "VM.set_name_label"]
     return [*made, *(["VM.set_blocked_operations"] if request.blocked_operations else [])]

@@ -21,7 +21,8 @@ from xenlaunch.model import Leftover
 from xenlaunch.record import Record
 from xenlaunch.sights import Sights
 from xenlaunch.xapi.pending import Outcome, mark_headers, settle
-from xenlaunch.xapi.pool import Finder, Reach
+from xenlaunch.xapi.pool import Finder
+from xenlaunch.xapi.reach import Reach
 
 OURS: Final = f'field "name__description"="{names.MADE_BY_US}"'
 LEFTOVERS_AT_ONCE: Final = 20

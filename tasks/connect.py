@@ -2,6 +2,7 @@
 
 from tasks import attaching, lookup, remains, storage
 from tasks.hunt import loose_before
+from tasks.nets import net_of
 from tasks.source import check_source
 from tasks.suits import check_machine
 from xenlaunch import names
@@ -17,6 +18,12 @@ def connect(launch: Launch, pool: Pool) -> Launch:
         pinned = pin(launch, pool)
     except Refused:
         # What the cache does not know may be a moment old: nobody is refused for that.
+        pool.records.barrier()
+        pinned = pin(launch, pool)
+    shared = shared_networks(launch.request, pool)
+    if shared:
+        # First they are kept from being pruned, then they are looked up: so they will be there.
+        pool.use(shared)
         pool.records.barrier()
         pinned = pin(launch, pool)
     return pinned.but(loose=loose_before(pinned, pool))
@@ -80,5 +87,11 @@ def check_macs(request: LaunchRequest, pool: lookup.Reader) -> None:
 
 
 def networks(request: LaunchRequest, pool: lookup.Reader) -> tuple[str, ...]:
-    rows = pool.records.all("network")
-    return tuple(lookup.one("network", rows, nic.network)[0] for nic in request.nics or ())
+    """The network of each NIC, or '' where it is still to be made."""
+    return tuple(net_of(pool, nic).ref for nic in request.nics or ())
+
+
+def shared_networks(request: LaunchRequest, pool: lookup.Reader) -> list[str]:
+    """The bridges of the networks that are the deployment's, made or to be made."""
+    found = (net_of(pool, nic) for nic in request.nics or ())
+    return sorted({net.bridge for net in found if net.ours})

@@ -40,7 +40,8 @@ from xenlaunch.errors import (
 from xenlaunch.lease import Lease, Unclaimed, claim
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import Launch, LaunchResult
-from xenlaunch.xapi.pool import Pool, Reach
+from xenlaunch.xapi.pool import Pool
+from xenlaunch.xapi.reach import Reach
 
 log = logging.getLogger(__name__)
 

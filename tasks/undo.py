@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from tasks.bridge import left_in_dom0, take_out
 from tasks.drives import came_with_clone, drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE, hunt, named
@@ -39,12 +40,13 @@ def undo(launch: Launch, pool: Pool, aside: frozenset[str] = frozenset()) -> tup
         return ()
     pool.quiesce({CLONE: lambda: hunt(launch, pool)})
     know_lost_disks(launch, pool)
+    left = [attempt("VIF", take_out, pool, vif) for vif in left_in_dom0(pool)]
     vms = dict(own_vms(launch, pool))
     for vm, record in vms.items():
         take_back(pool, vm, record)
     if launch.request.on_failure == "keep" and pool.outcome == "failed" and vms:
         return tuple(keep(launch, pool, vm, record) for vm, record in vms.items())
-    failed: list[Failed] = []
+    failed = [one for found in left for one in found]
     for vm in vms:
         failed += remove_vm(pool, vm)
     for vdi in pool.made("VDI"):

@@ -1,12 +1,15 @@
 """The fourth step: one network interface for each NIC that was asked for."""
 
 import hashlib
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.drives import is_marked, marked
+from tasks.netmaking import network_for
 from xenlaunch import names
 from xenlaunch.model import Launch
-from xenlaunch.nics import Nic
+from xenlaunch.nics import Nic, kilobytes
 from xenlaunch.xapi.pool import Pool
 
 DEFAULT_MTU = 1500
@@ -25,9 +28,26 @@ def vifs(launch: Launch, pool: Pool) -> Launch:
     for ref, row in present.items():
         if not is_marked(row, pool.mark("")):
             pool.do(f"unplug:{row['device']}", "VIF.destroy", ref)
-    return launch.but(
-        macs=tuple(plug(launch, pool, device, nic) for device, nic in enumerate(nics))
+    networks = tuple(
+        network_for(launch, pool, nic, pinned)
+        for nic, pinned in zip(nics, launch.networks, strict=True)
     )
+    macs = tuple(
+        plug(launch, pool, device, nic, network)
+        for device, nic, network in zip(assign_devices(nics), nics, networks, strict=True)
+    )
+    return launch.but(networks=networks, macs=macs)
+
+
+def assign_devices(nics: Sequence[Nic]) -> list[int]:
+    """The device of each NIC: as given, else the first that is free.
+
+    >>> assign_devices([Nic(network="a"), Nic(network="b", device=0), Nic(network="c")])
+    [1, 0, 2]
+    """
+    given = {nic.device for nic in nics}
+    free = (number for number in itertools.count() if number not in given)
+    return [next(free) if nic.device is None else nic.device for nic in nics]
 
 
 def interfaces(pool: Pool, vm: str) -> dict[str, Any]:
@@ -36,28 +56,56 @@ def interfaces(pool: Pool, vm: str) -> dict[str, Any]:
     return rows
 
 
-def plug(launch: Launch, pool: Pool, device: int, nic: Nic) -> str:
+def plug(launch: Launch, pool: Pool, device: int, nic: Nic, network: str) -> str:
     """Make the VIF of one NIC; its MAC."""
     mac = nic.mac or derived_mac(launch.id, device)
     mark = pool.mark(f"vif:{device}")
     record = {
         "VM": launch.vm,
-        "network": launch.networks[device],
+        "network": network,
         "device": str(device),
         "MAC": mac,
-        "MTU": nic.mtu or _mtu_of(pool, launch.networks[device]),
+        "MTU": nic.mtu or _mtu_of(pool, network),
         "other_config": {names.OTHER_CONFIG_MARK: mark},
-        "qos_algorithm_type": "",
-        "qos_algorithm_params": {},
+        **limits_of(nic),
     }
-    pool.do(
+    vif = pool.do(
         f"vif:{device}",
         "VIF.create",
         record,
         makes="VIF",
         find=lambda: marked(interfaces(pool, launch.vm), mark),
     )
+    for version, address, gateway in addresses_of(nic):
+        call = f"VIF.configure_{version}"
+        pool.do(f"{version}:{device}", call, vif, "Static", address, gateway or "")
     return mac
+
+
+def limits_of(nic: Nic) -> dict[str, Any]:
+    """The fields of a VIF that say what it may do; what is not asked for XAPI has a default for.
+
+    Addresses that are allowed mean nothing to XAPI on a VIF that is not locked.
+    """
+    limits: dict[str, Any] = {"qos_algorithm_type": "", "qos_algorithm_params": {}}
+    if nic.rate is not None:
+        # What XAPI calls kbps are kilobytes a second.
+        params = {"kbps": str(kilobytes(nic.rate))}
+        limits |= {"qos_algorithm_type": "ratelimit", "qos_algorithm_params": params}
+    for version, allowed in (("ipv4", nic.ipv4_allowed), ("ipv6", nic.ipv6_allowed)):
+        if allowed:
+            limits |= {f"{version}_allowed": list(allowed), "locking_mode": "locked"}
+    if nic.locking_mode is not None:
+        limits["locking_mode"] = nic.locking_mode
+    if nic.trunks:
+        limits["trunks"] = list(nic.trunks)
+    return limits
+
+
+def addresses_of(nic: Nic) -> list[tuple[str, str, str | None]]:
+    """The static addresses that the guest is told by its tools, each with its version."""
+    said = (("ipv4", nic.ipv4, nic.ipv4_gateway), ("ipv6", nic.ipv6, nic.ipv6_gateway))
+    return [(version, address, gateway) for version, address, gateway in said if address]
 
 
 def _mtu_of(pool: Pool, network: str) -> int:

@@ -91,6 +91,19 @@ OWN_CODES: Final = {
         "More loose disks than the launches that lost a clone can have left.",
     ),
     "CORES_DO_NOT_DIVIDE": ("Refused", "`cores_per_socket` does not divide the vCPUs."),
+    "DOM0_HAS_NO_DEVICE": (
+        "Busy",
+        "The control domain of an 8.2 host has all its VIFs in use: one is needed for a moment.",
+    ),
+    "NETWORK_BEING_MADE": ("Busy", "Another launch, or somebody else, puts it on the hosts now."),
+    "NETWORK_BEING_PRUNED": ("Busy", "Somebody has it removed as idle just now."),
+    "NETWORK_NOT_FOUND": (
+        "Refused",
+        "No network has this name or uuid, or the pool has no host internal management network.",
+    ),
+    "NETWORK_HAS_NO_INTERFACE": ("Refused", "A VLAN or tunnel on what no host is connected to."),
+    "TRAFFIC_UNKNOWN": ("Refused", "Neither the pools file nor the hosts say which network."),
+    "TUNNEL_PROTOCOL_UNKNOWN": ("Refused", "A tunnel of vxlan on a pool of the 8.2 generation."),
     "DEVICE_TAKEN": ("Refused", "A disk's `device` is one that the template uses already."),
     "DISK_SHRINKS": ("Refused", "`size` is less than the template's disk has."),
     "DISK_IN_OTHER_HANDS": ("Refused", "An undo leaves a disk that is attached to another VM."),
@@ -248,7 +261,28 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "bootable": _CD_BOOTS,
     },
     "Nic": {
-        "network": "Name or uuid of a network that is there.",
+        "network": "Name or uuid of a network that is there; with `vlan` or `tunnel` the one that "
+        "these are built on.",
+        "traffic": "Instead of `network`: what the traffic is. The pools file says which network "
+        "that means, else the hosts do: see below.",
+        "broadcast": "The article's broadcast type. Left out it follows from the rest: `vlan`, "
+        "`tunnel`, or `native`.",
+        "vlan": "The tag of a VLAN, which is made on all hosts where it is not there yet.",
+        "tunnel": "The key of an Open vSwitch tunnel, which is made where it is not there yet.",
+        "protocol": "What a tunnel speaks. Without it `gre`, the only one that the 8.2 generation "
+        "knows.",
+        "device": "The device number. Without one the first that no other NIC asks for.",
+        "rate": "The most that it may send: `10MBps` are megabytes a second, `100Mbps` megabits.",
+        "locking_mode": "What XAPI lets the VM send from. Without it `locked` where addresses are "
+        "allowed, else as the network has it.",
+        "ipv4_allowed": "The only IPv4 addresses that the VM may send from.",
+        "ipv6_allowed": "The only IPv6 addresses that the VM may send from.",
+        "ipv4": "A static address that XAPI has the guest's tools set, with its prefix: "
+        "`10.1.2.3/24`.",
+        "ipv4_gateway": "The gateway that goes with `ipv4`.",
+        "ipv6": "The same for IPv6: `2001:db8::3/64`.",
+        "ipv6_gateway": "The gateway that goes with `ipv6`.",
+        "trunks": "The tags that the VM may send itself; not on a VLAN.",
         "mac": "Must be unused in the pool. Without it one is derived from the launch's id and the "
         "device, always the same.",
         "mtu": "Without it the network's.",
@@ -279,6 +313,7 @@ POOL_KEYS: Final = {
     "pins": "SHA-256 fingerprints of the members' certificates, `sha256:…`. Any of them will do.",
     "in_flight": "How many launches may be in flight at once; the others wait in the line.",
     "cloning": "How many of those may be at `connect` or `clone` at once.",
+    "traffic": "Which network each traffic type of a request means, by name or uuid.",
 }
 
 FIGURES: Final = {

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from workers.settings import PoolSettings
 from xenlaunch.errors import BadSettings, Refused
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.refusals import refusal
 from xenlaunch.xapi.session import Session
@@ -40,6 +40,10 @@ class Pools:
     def __init__(self, settings: Mapping[str, PoolSettings], permit: Callable[[str], None]) -> None:
         self._permit = permit
         self._sessions = {pool: _session(pool, found) for pool, found in settings.items()}
+        self._traffic: dict[str, dict[str, str]] = {
+            pool: {str(kind): network for kind, network in found.traffic.items()}
+            for pool, found in settings.items()
+        }
         self._reached: dict[str, Reach] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +59,8 @@ class Pools:
             raise Refused("POOL_NOT_FOUND", [pool], f"The pools file names no pool {pool!r}.")
         records = Records(session)
         records.start()
-        return Reach(pool, session, records, partial(self._permit, pool))
+        permit = partial(self._permit, pool)
+        return Reach(pool, session, records, self._traffic[pool], permit)
 
     def close(self) -> None:
         """Log out everywhere."""

@@ -16,7 +16,7 @@ from xenlaunch.errors import BadSettings, StoreUnreachable
 from xenlaunch.lease import Lease
 from xenlaunch.ledger import Ledger
 from xenlaunch.store import Store
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from xenlaunch import password_file as where
 from xenlaunch.errors import BadSettings
+from xenlaunch.nics import Traffic
 
 REDIS_URL: Final = where.URL
 REDIS_PASSWORD_FILE: Final = where.PASSWORD_FILE
@@ -48,6 +49,7 @@ class PoolSettings(_Strict):
     pins: tuple[str, ...] = ()
     in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
     cloning: Annotated[int, Field(ge=1, le=100)] = 48
+    traffic: dict[Traffic, Annotated[str, Field(min_length=1)]] = {}
 
     @model_validator(mode="after")
     def _one_password(self) -> "PoolSettings":

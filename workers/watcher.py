@@ -16,7 +16,7 @@ from tasks.told import met, metrics_of
 from xenlaunch import names
 from xenlaunch.ledger import Ledger
 from xenlaunch.xapi.pending import Outcome, mark_of
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Event
 
 Begin = Callable[[str, str], None]

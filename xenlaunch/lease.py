@@ -103,6 +103,14 @@ class Lease:
         self._heed(verdict)
         return [str(one) for one in everyone]
 
+    def use_networks(self, bridges: Sequence[str]) -> str:
+        """Have these networks not be pruned until the launch has ended; one that is, or ''."""
+        answer = self._run("use_networks", json.dumps(list(bridges)))
+        verdict, _, pruned = answer.partition(" ")
+        if verdict != "pruning":
+            self._heed(verdict)
+        return pruned
+
     def came_to_know(self, made: Made) -> None:
         """A fact that was found out by looking, not by a call's answer."""
         self.made.add(made)

@@ -293,6 +293,26 @@ class Ledger:
         flat = [part for pair in fences.items() for part in pair]
         return int(self.store.run("let_go", "", *flat)) if flat else 0
 
+    def claim_pruning(self, pool: str, bridge: str, ms: int) -> str:
+        """Keep launches off a network that is removed: '', or the launch that is to be on it."""
+        verdict = str(self.store.run("prune", pool, bridge, ms))
+        return "" if verdict == "ok" else verdict
+
+    def pruned(self, pool: str, bridge: str) -> None:
+        """Launches may have such a network again, which they then make anew."""
+        with reachable():
+            self.store.redis.delete(self.store.key("pruning", pool, bridge))
+
+    def networks_used(self, pool: str) -> dict[str, list[str]]:
+        """The launches that are to be on a network of the deployment's, by its bridge."""
+        with reachable():
+            held = self.store.redis.hgetall(self.store.key("networks", pool))
+        used: dict[str, list[str]] = {}
+        for launch, bridges in held.items():
+            for bridge in json.loads(bridges):
+                used.setdefault(bridge, []).append(launch)
+        return used
+
     # Deciding
 
     def due(self, limit: int = 500) -> list[str]:

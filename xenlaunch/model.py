@@ -53,6 +53,9 @@ class LaunchRequest(Machine):
         devices = [disk.device for disk in self.template_disks]
         if len(devices) != len(set(devices)):
             raise PydanticCustomError("request", "speaks of one of the template's disks twice")
+        places = [nic.device for nic in self.nics or () if nic.device is not None]
+        if len(places) != len(set(places)):
+            raise PydanticCustomError("request", "gives two NICs the same device")
         macs = [nic.mac for nic in self.nics or () if nic.mac]
         if len(macs) != len(set(macs)):
             raise PydanticCustomError("request", "gives two NICs the same MAC address")

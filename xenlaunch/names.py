@@ -64,6 +64,10 @@ OTHER_CONFIG_FINISHED: Final = "xenlaunch-finished"
 OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"
 """Set on what a failed launch left behind on its owner's word (``on_failure: keep``)."""
 
+OTHER_CONFIG_NETWORK: Final = "xenlaunch-network"
+"""On a network that was made for all launches: the deployment that has made it, and may prune it.
+"""
+
 
 def generation_key(deployment: str) -> str:
     """The key in a pool's ``other_config`` under which it bears this deployment's generation."""

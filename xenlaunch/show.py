@@ -174,6 +174,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         lines.append(f"template  {template['name']} ({template['uuid']}) on {template['sr']}")
         lines.append(f"size      {plan['vcpus']} vCPUs, {show_size(plan['memory'])}")
         lines += [f"host      {_verdict(host)}" for host in plan.get("hosts") or ()]
+        lines += [f"network   {_network(network)}" for network in plan.get("networks") or ()]
         lines += [f"call      {call}" for call in plan.get("calls") or ()]
     if error := plan.get("error"):
         lines.append(f"refused   {error['message']}")
@@ -183,6 +184,13 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 def _verdict(host: Mapping[str, Any]) -> str:
     reason = f": {host['reason']}" if host["reason"] else ""
     return f"{host['host']} {'fits' if host['fits'] else 'does not fit'}{reason}"
+
+
+def _network(network: Mapping[str, Any]) -> str:
+    if not network["makes"]:
+        return f"{network['name']} is there"
+    how = "is put on the hosts that lack it" if network["exists"] else "is made on all hosts"
+    return f"{network['name']} {how}"
 
 
 def pools_table(pools: Iterable[Mapping[str, Any]]) -> Table:

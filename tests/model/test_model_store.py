@@ -64,6 +64,8 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "claimed": ("lab", "generation"),
         "reach_epoch": ("lab", "1"),
         "hunt": (launch, fence, chance.choice(("", "[1]"))),
+        "use_networks": (launch, fence, chance.choice(("[]", '["xl1"]', '["xl1", "xl2"]'))),
+        "prune": ("lab", chance.choice(("xl1", "xl2")), 60_000),
         "confirm": ("", 3000),
         "succeed": (launch, fence, "{}", "{}"),
         "cancel": (launch, '{"code": "CANCELLED"}'),

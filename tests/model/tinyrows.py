@@ -92,7 +92,8 @@ class Rows:
         disks = {"content_type": "user", "type": "nfs", "physical_size": 1 << 50}
         sr = self.add("SR", name_label="sr-1", physical_utilisation=0, **disks)
         self.add("pool", name_label="tiny", default_SR=sr)
-        network = self.add("network", name_label=NETWORK, MTU="1500")
+        about = {"MTU": "1500", "bridge": "xenbr1", "other_config": {}}
+        network = self.add("network", name_label=NETWORK, **about)
         for number in (1, 2):
             self._add_host(f"host-{number}", network)
         vm = self.add("VM", **{**VM, "name_label": TEMPLATE, "is_a_template": True})
@@ -103,8 +104,9 @@ class Rows:
     def _add_host(self, name: str, network: str) -> None:
         metrics = self.add("host_metrics", memory_total=64 * GIB, live=True)
         about = {"enabled": True, "memory_overhead": 0, "cpu_info": {"cpu_count": "16"}}
+        about |= {"API_version_major": 2, "API_version_minor": 23}
         host = self.add("host", name_label=name, metrics=metrics, **about)
-        self.add("PIF", network=network, host=host, currently_attached=True)
+        self.add("PIF", network=network, host=host, currently_attached=True, bond_slave_of=NULL)
 
     def add(self, cls: str, **values: Any) -> str:
         number = next(self._numbers)

@@ -34,7 +34,7 @@ from xenlaunch.errors import XenlaunchError
 from xenlaunch.lease import Lease
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import LaunchRequest
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.session import Session
 from xenlaunch.xapi.transport import Trust
 

@@ -9,6 +9,7 @@ from xenlaunch import names
 from xenlaunch.deed import Deed
 from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
 from xenlaunch.model import LaunchRequest
+from xenlaunch.nics import Nic
 from xenlaunch.record import Record
 
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -143,8 +144,7 @@ def _of_the_interfaces(state: State, vm: Row, record: Record, template: Row) -> 
 
 def _interface(state: State, request: LaunchRequest, launch: str, device: int) -> dict[str, Any]:
     nic = (request.nics or ())[device]
-    networks = {row["name_label"]: ref for ref, row in state["network"].items()}
-    network = networks.get(nic.network, "")
+    network = _network(state, nic)
     mtu = state["network"].get(network, {}).get("MTU")
     return {
         "network": network,
@@ -153,6 +153,15 @@ def _interface(state: State, request: LaunchRequest, launch: str, device: int) -
         "other_config": {names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/vif:{device}"},
         "currently_attached": True,
     }
+
+
+def _network(state: State, nic: Nic) -> str:
+    """The one network that a NIC is to be on, by ref; '' where there is none, or several."""
+    if nic.vlan is None:
+        found = [r for r, row in state["network"].items() if row["name_label"] == nic.network]
+    else:
+        found = [row["network"] for row in state["PIF"].values() if row["VLAN"] == nic.vlan]
+    return found[0] if len(set(found)) == 1 else ""
 
 
 def _macs(state: State, vm: Row) -> list[str]:

@@ -158,6 +158,7 @@ LIVES: Final[tuple[Life, ...]] = (
     ),
     Life("asks for what there is not", {"nics": [{"network": "nowhere"}]}, FAILED),
     Life("asks for a pool that there is not", {"pool": "attic"}, FAILED),
+    Life("is on a VLAN", {"nics": [{"network": "guest", "vlan": 100}]}),
     Life("boots paravirtualised", {"template": "centos-6-pv", "pv_args": "quiet"}),
     # Those whose worker has died already, at a call that may have happened: what is looked for.
     Life("lost its clone", SMALL, dooms=("after Async.VM.clone clone #1",)),

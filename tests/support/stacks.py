@@ -137,7 +137,10 @@ class Stack:
 
     def assert_nothing_held(self) -> None:
         """No slot, reservation, place in a line, wait or claim outlives its launch."""
-        kinds = ("inflight", "cloning", "ready", "parked", "waiting", "macs", "hunting")
+        kinds = (
+            *("inflight", "cloning", "ready", "parked", "waiting"),
+            *("macs", "hunting", "networks"),
+        )
         for kind in kinds:
             key = self.ledger.store.key(kind, "lab")
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"

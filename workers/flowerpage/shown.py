@@ -98,7 +98,7 @@ def _request(request: LaunchRequest) -> dict[str, Any]:
         "vcpus": request.vcpus,
         "memory": request.memory,
         "disks": len(request.disks),
-        "nics": None if request.nics is None else [nic.network for nic in request.nics],
+        "nics": None if request.nics is None else [nic.shown for nic in request.nics],
         "wait_for": _waits_for(request),
         "on_failure": request.on_failure,
         "priority": request.priority,

@@ -127,6 +127,7 @@ local function finish_launch(state, t)
   free_macs()
   local pool = redis.call('HGET', key, 'pool')
   if pool then redis.call('HDEL', P .. 'hunting:' .. pool, id) end
+  if pool then redis.call('HDEL', P .. 'networks:' .. pool, id) end
   set('ended', t)
   look_at(t + 1000)
   tell('state')

@@ -14,11 +14,9 @@ Calls that occupy a storage repository or a host go as pool tasks, for which the
 that only write records are answered at once, and are sent plainly, with the same mark.
 """
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xenlaunch import names
@@ -33,10 +31,8 @@ from xenlaunch.errors import (
     SessionLost,
 )
 from xenlaunch.lease import DONE, OPEN, Call, Lease, Made
-from xenlaunch.model import TemplateDisk
 from xenlaunch.xapi.pending import Outcome, find_marked, mark_headers, mark_of, settle
-from xenlaunch.xapi.records import Records
-from xenlaunch.xapi.session import Session
+from xenlaunch.xapi.reach import Reach
 
 NULL: Final = "OpaqueRef:NULL"
 
@@ -48,50 +44,6 @@ Numbered = Callable[[int], Any]
 
 _TRIES: Final = 3
 
-LOOSE_SECONDS: Final = 30.0
-"""How old a look at the disks that no VM has may be, for those who will clone now."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How this process reaches a pool: its session there, and what it knows of the pool."""
-
-    name: str
-    session: Session
-    records: Records
-    permit: Callable[[], None] = field(default=lambda: None, repr=False)
-    """Raises `Busy` while nothing may be changed on this pool."""
-    _disks: dict[str, TemplateDisk] = field(default_factory=dict, repr=False)
-    _loose: dict[TemplateDisk, tuple[float, frozenset[str]]] = field(
-        default_factory=dict, repr=False
-    )
-    _looking: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def template_disk(self, vdi: str) -> TemplateDisk:
-        """A template's disk, which does not change: asked for once."""
-        if vdi not in self._disks:
-            row = self.session.read("VDI.get_record", vdi)
-            sr, name, size = row["SR"], row["name_label"], row["virtual_size"]
-            self._disks[vdi] = TemplateDisk(sr=sr, name=name, size=int(size))
-        return self._disks[vdi]
-
-    def loose(self, like: TemplateDisk) -> dict[str, Mapping[str, Any]]:
-        """The disks like a template's that no VM has and that nobody has marked, now."""
-        query = f'field "SR"="{like.sr}"'
-        if '"' not in like.name:  # the pool's grammar has no way to write one
-            query += f' and field "name__label"="{like.name}"'
-        rows = self.session.read("VDI.get_all_records_where", query)
-        return {str(ref): row for ref, row in rows.items() if _is_loose(ref, row, like)}
-
-    def loose_before(self, like: TemplateDisk) -> frozenset[str]:
-        """The disks like a template's that no VM had a moment ago: one look for all who clone."""
-        with self._looking:
-            at, found = self._loose.get(like, (0.0, frozenset()))
-            if not at or time.monotonic() - at > LOOSE_SECONDS:
-                at, found = time.monotonic(), frozenset(self.loose(like))
-                self._loose[like] = (at, found)
-            return found
-
 
 class Pool:
     """The pool of one launch, for as long as one step has the lease."""
@@ -99,6 +51,7 @@ class Pool:
     def __init__(self, reach: Reach, lease: Lease, clock: Callable[[], float] = time.time) -> None:
         self.name = reach.name
         self.records = reach.records
+        self.traffic = reach.traffic
         self.template_disk = reach.template_disk
         self.loose = reach.loose
         self.loose_before = reach.loose_before
@@ -186,6 +139,10 @@ class Pool:
         call = self._lease.calls.get(key)
         return call is not None and call.state == DONE
 
+    def begun(self, prefix: str) -> list[str]:
+        """The keys, of those that begin so, of calls that were at least intended."""
+        return [key for key in self._lease.calls if key.startswith(prefix)]
+
     def is_open(self, key: str) -> bool:
         """Whether this call was begun, and its end is not yet written down."""
         call = self._lease.calls.get(key)
@@ -259,6 +216,16 @@ class Pool:
         for key, call in list(self._lease.calls.items()):
             if call.state == OPEN and not key.startswith(names.UNDO):
                 self._stop(key, call, finders.get(key))
+
+    def use(self, bridges: Sequence[str]) -> None:
+        """Have these networks of the deployment's stay until the launch has ended.
+
+        Raises `Busy` where one of them is just being pruned.
+        """
+        pruned = self._lease.use_networks(bridges)
+        if pruned:
+            said = f"The network with the bridge {pruned} is being pruned: it is made anew then."
+            raise Busy("NETWORK_BEING_PRUNED", [pruned], said)
 
     def no_way_back(self) -> None:
         """From here the launch will succeed: it can no longer be cancelled."""
@@ -389,11 +356,3 @@ class Pool:
                 self._came_out(key, found)
         except PoolError:
             return
-
-
-def _is_loose(ref: str, row: Mapping[str, Any], like: TemplateDisk) -> bool:
-    """A copy of a disk that an earlier launch made bears its mark, and its ref as well."""
-    same = (row["name_label"], int(row["virtual_size"])) == (like.name, like.size)
-    signed = row["other_config"].get(names.OTHER_CONFIG_DISK, ref)
-    marked = names.OTHER_CONFIG_MARK in row["other_config"] and signed == ref
-    return same and not (row["VBDs"] or row["is_a_snapshot"] or marked)

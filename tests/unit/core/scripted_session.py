@@ -6,7 +6,8 @@ from typing import Any, cast
 from xenlaunch.errors import PoolError
 from xenlaunch.lease import Lease
 from xenlaunch.xapi.pending import HEADER, KEY
-from xenlaunch.xapi.pool import Pool, Reach
+from xenlaunch.xapi.pool import Pool
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.refusals import refusal
 from xenlaunch.xapi.session import Login, Session

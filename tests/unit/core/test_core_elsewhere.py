@@ -13,7 +13,8 @@ from tests.unit.core.scripted_session import ScriptedSession, error, pool_of
 from xenlaunch import names
 from xenlaunch.errors import Busy, OutcomeUnknown, Parked, Place, PoolError, Refused
 from xenlaunch.lease import Lease
-from xenlaunch.xapi.pool import Pool, Reach
+from xenlaunch.xapi.pool import Pool
+from xenlaunch.xapi.reach import Reach
 
 VM, HOST = "OpaqueRef:vm", "OpaqueRef:h1"
 

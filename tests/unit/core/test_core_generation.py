@@ -11,7 +11,7 @@ from tests.unit.core.lives import DEPLOYMENT, POOL, Lives
 from xenlaunch import generation, names
 from xenlaunch.errors import Busy
 from xenlaunch.generation import Borne, Known, judge
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.refusals import refusal
 from xenlaunch.xapi.session import Login, Session

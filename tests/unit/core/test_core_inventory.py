@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from scheduler.inventory import Inventory
 from xenlaunch import names
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 
 GIB = 1 << 30
 HELD = {"host": "h1", "memory": 2 * GIB}
@@ -41,7 +41,7 @@ def free(*vms: dict[str, Any]) -> int:
         "vm": {row["uuid"]: row for row in vms},
     }
     reach = SimpleNamespace(
-        records=SimpleNamespace(all=rows.__getitem__), template_disk=None, session=None
+        records=SimpleNamespace(all=rows.__getitem__), template_disk=None, traffic={}, session=None
     )
     return Inventory(cast("Reach", reach), "tests").hosts({"l-a": HELD})["h1"].free // GIB
 

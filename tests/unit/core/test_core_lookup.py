@@ -27,6 +27,7 @@ class Book:
         self, answers: Mapping[tuple[Any, ...], Any] | None = None, **tables: Rows
     ) -> None:
         self.tables = tables
+        self.traffic: dict[str, str] = {}
         self.answers = answers or {}
         self.asked: list[tuple[Any, ...]] = []
 

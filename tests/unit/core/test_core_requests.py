@@ -23,7 +23,7 @@ GOOD: dict[str, tuple[dict[str, Any], Any]] = {
     "a size with a space": ({"memory": " 512 MiB "}, {"memory": 512 << 20}),
     "a mac in capitals": (
         {"nics": [{"network": "guest", "mac": "02-AA-00-00-00-01"}]},
-        {"nics": ({"network": "guest", "mac": "02:aa:00:00:00:01", "mtu": None},)},
+        {"nics": (Nic(network="guest", mac="02:aa:00:00:00:01").model_dump(),)},
     ),
     "no nics at all": ({"nics": []}, {"nics": ()}),
     "the template's nics": ({"nics": None}, {"nics": None}),
@@ -208,7 +208,10 @@ BAD: dict[str, tuple[object, str]] = {
         LEAST | {"disks": [{"cd": "empty", "device": 3}, {"new": "1GiB", "device": 3}]},
         "request gives two disks the same device.",
     ),
-    "no network": (LEAST | {"nics": [{"mac": MAC}]}, "nics.0.network is missing."),
+    "no network": (
+        LEAST | {"nics": [{"mac": MAC}]},
+        "nics.0 names no network: give network, traffic, or a broadcast type that needs none.",
+    ),
     "too many disks": (
         LEAST | {"disks": [{"cd": "empty"}] * 65},
         "disks has more entries than 64.",

@@ -14,7 +14,7 @@ from xenlaunch import names
 from xenlaunch.errors import Busy
 from xenlaunch.waiting import Awaited
 from xenlaunch.xapi.pending import KEY
-from xenlaunch.xapi.pool import Reach
+from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Event, Records
 from xenlaunch.xapi.session import Session
 

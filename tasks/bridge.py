@@ -1,0 +1,124 @@
+"""Bringing a network's bridge up on a host, before a VM is started there.
+
+Today's pools have a call for it. On the 8.2 generation it is done as the article does: the control
+domain gets a VIF on the network, which is plugged, whereupon the host makes the bridge, unplugged
+and removed again. Such a VIF bears the launch's mark; one that a dead worker has left is found by
+it, by whoever does the step again or undoes the launch.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tasks.drives import marked
+from tasks.hands import Asked
+from tasks.nets import plugs_dom0
+from xenlaunch import names
+from xenlaunch.errors import Busy, Refused
+from xenlaunch.model import Host
+from xenlaunch.xapi.pool import Pool
+
+MAC: Final = "FE:FF:FF:FF:FF:FF"
+"""The MAC of the control domain's VIF, as CloudStack gives it."""
+
+KEY: Final = "dom0"
+"""What the keys of the calls on such VIFs begin with."""
+
+
+def bring_up(pool: Pool, network: str, host: Host) -> None:
+    """Have the host make the network's bridge, and plug the interface that it has there."""
+    if plugs_dom0(pool.records, host.ref):
+        through_dom0(pool, network, host)
+    else:
+        pool.do(f"network:{host.uuid}:{network}", "network.attach", network, host.ref)
+
+
+def through_dom0(pool: Pool, network: str, host: Host) -> None:
+    """Plug and unplug a VIF of the control domain."""
+    key = f"{KEY}:{host.uuid}:{network}"
+    if pool.is_done(f"{key}:destroy"):
+        return
+    vif = _make(pool, f"{key}:create", network, host)
+    pool.do(f"{key}:plug", "VIF.plug", vif, find=lambda: "" if _is_plugged(pool, vif) else None)
+    pool.do(f"{key}:unplug", "VIF.unplug", vif, find=lambda: None if _is_plugged(pool, vif) else "")
+    pool.do(f"{key}:destroy", "VIF.destroy", vif, find=lambda: None if _look(pool, vif) else "")
+
+
+def _make(pool: Pool, key: str, network: str, host: Host) -> str:
+    dom0 = control_domain(pool, host.ref)
+    row = pool.records.get("network", network) or {}
+    mark = pool.mark(f"{KEY}:{network}")
+    record = {
+        "VM": dom0,
+        "network": network,
+        "device": "" if pool.is_done(key) else _lowest_device(pool, dom0, host),
+        "MAC": MAC,
+        "MTU": int(row.get("MTU", 1500)),
+        "other_config": {
+            "nameLabel": str(row.get("name_label", "")),
+            names.OTHER_CONFIG_MARK: mark,
+        },
+        "qos_algorithm_type": "",
+        "qos_algorithm_params": {},
+    }
+    try:
+        return pool.do(key, "VIF.create", record, find=lambda: marked(vifs_of(pool, dom0), mark))
+    except Refused as refused:
+        if refused.code != "DEVICE_ALREADY_EXISTS":
+            raise
+        said = f"Another launch has taken the device on the control domain of {host.name}."
+        raise Busy(refused.code, refused.params, said) from refused
+
+
+def control_domain(pool: Pool, host: str) -> str:
+    row = pool.records.get("host", host)
+    return str(row["control_domain"]) if row else ""
+
+
+def _lowest_device(pool: Pool, dom0: str, host: Host) -> str:
+    free = pool.read("VM.get_allowed_VIF_devices", dom0)
+    if not free:
+        said = f"The control domain of {host.name} has no device left for one more VIF."
+        raise Busy("DOM0_HAS_NO_DEVICE", [host.uuid], said)
+    return str(min(free, key=int))
+
+
+def vifs_of(pool: Asked, vm: str) -> dict[str, Any]:
+    rows: dict[str, Any] = pool.read("VIF.get_all_records_where", f'field "VM"="{vm}"')
+    return rows
+
+
+def _look(pool: Asked, vif: str) -> Mapping[str, Any] | None:
+    try:
+        row: Mapping[str, Any] = pool.read("VIF.get_record", vif)
+    except Refused as refused:
+        if refused.code == "HANDLE_INVALID":
+            return None
+        raise
+    return row
+
+
+def _is_plugged(pool: Asked, vif: str) -> bool:
+    row = _look(pool, vif)
+    return bool(row and row["currently_attached"])
+
+
+# Undo
+
+
+def left_in_dom0(pool: Pool) -> Iterator[str]:
+    """The VIFs of control domains that this launch has left there, by ref."""
+    hosts = {key.split(":")[1] for key in pool.begun(f"{KEY}:")}
+    for uuid in sorted(hosts):
+        host = pool.read("host.get_by_uuid", uuid)
+        rows = vifs_of(pool, pool.read("host.get_control_domain", host))
+        for ref, row in rows.items():
+            mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+            if mark.startswith(pool.mark(f"{KEY}:")):
+                yield ref
+
+
+def take_out(pool: Any, vif: str) -> None:
+    """Unplug and destroy one of them."""
+    if _is_plugged(pool, vif):
+        pool.do(f"{names.UNDO}:unplug:{vif}", "VIF.unplug", vif)
+    pool.do(f"{names.UNDO}:vif:{vif}", "VIF.destroy", vif)
