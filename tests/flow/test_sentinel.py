@@ -14,6 +14,7 @@ from tests.support.simulators import StartSimulator
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 from xenlaunch import LaunchRequest
+from xenlaunch.errors import SubmitUnknown
 
 WEB = LaunchRequest.parse({"name": "order", "template": "debian-12"})
 
@@ -64,8 +65,8 @@ def test_a_set_that_was_wiped_stands_still_until_it_is_adopted(
     wait_until(lambda: says_why(stack, waiting), 20, "it says why it waits")
     fallen = servers.master
     servers.fail_over()
-    fallen.start()
-    after = stack.submit(name="later")[0]
+    servers.back_as_a_replica(fallen)
+    after = wait_until(lambda: submitted(stack, "order-2"), 60, "a stand-by confirms it")
     wait_until(lambda: says_why(stack, after), 30, "and the next one too")
     assert list(stack.vms()) == ["order"]
     (told,) = stack.client.adopt(timeout=60)
@@ -74,8 +75,17 @@ def test_a_set_that_was_wiped_stands_still_until_it_is_adopted(
     assert stack.client.submit(WEB, token="order-1").vm_uuid == known.vm_uuid
     ended = stack.ended([waiting, after], 90)
     assert [status.state for status in ended] == ["succeeded"] * 2
-    assert sorted(stack.vms()) == ["late-1", "later-1", "order"]
+    assert sorted(stack.vms()) == ["late-1", "order", "order-2"]
     stack.client.close()
+
+
+def submitted(stack: Stack, token: str) -> str:
+    """The launch of this token, or '' where that is not known: while no stand-by follows yet."""
+    try:
+        request = WEB.model_copy(update={"name": token})
+        return stack.client.submit(request, token=token).id
+    except SubmitUnknown:
+        return ""
 
 
 def says_why(stack: Stack, launch: str) -> bool:

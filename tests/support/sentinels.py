@@ -60,6 +60,21 @@ class RedisSet:
         wait_until(lambda: self._other_than(fallen), 30, "a replica has been made the master")
         return self.master
 
+    def back_as_a_replica(self, fallen: EmbeddedServer) -> None:
+        """Restart a master that fell, and return when it is told that it is none any more.
+
+        Until then it takes what it is sent, and loses it.
+        """
+        fallen.start()
+        with redis.Redis.from_url(fallen.url, decode_responses=True) as client:
+
+            def is_told() -> bool:
+                with suppress(redis.RedisError):  # it drops its clients when it is told
+                    return str(client.info("replication")["role"]) == "slave"
+                return False
+
+            wait_until(is_told, 60, "who was the master is a replica")
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             master = self._server(stack, "")
