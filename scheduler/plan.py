@@ -1,6 +1,6 @@
 """What a launch would do, without doing it: every look-up and every rule, host by host."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from scheduler.accept import Roominess, choose_pool
@@ -63,11 +63,12 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
     row = inventory.read("VM.get_record", ref)  # the cache has not all of it
     template = {"name": row["name_label"], "uuid": row["uuid"], "sr": storage.get("name_label")}
     networks = planned_networks(request, inventory)
+    sizes = {device: disk.size for device, disk in lookup.disks_of(inventory, row).items()}
     making = [call for network in networks for call in network["makes"]]
     return {
         "template": template,
         "networks": networks,
-        "calls": calls(launch, row, making),
+        "calls": calls(launch, row, sizes, making),
     }
 
 
@@ -86,7 +87,9 @@ def planned_networks(request: LaunchRequest, inventory: Inventory) -> list[dict[
     return planned
 
 
-def calls(launch: Launch, template: lookup.Row, making: Sequence[str] = ()) -> list[str]:
+def calls(
+    launch: Launch, template: lookup.Row, sizes: Mapping[str, int], making: Sequence[str]
+) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
     request = launch.request
     made = ["VM.copy" if request.clone == "full" else "VM.clone"]
@@ -96,7 +99,7 @@ def calls(launch: Launch, template: lookup.Row, making: Sequence[str] = ()) -> l
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
     made += [change.method for change in changes(request, template, ANY_SPEED)]
-    made += adapting(launch)
+    made += adapting(launch, sizes)
     for disk in request.disks:
         made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]

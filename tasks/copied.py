@@ -36,18 +36,19 @@ def adapt(launch: Launch, pool: Pool) -> None:
             change(pool, disk, seen)
 
 
-def adapting(launch: Launch) -> list[str]:
-    """The calls that `adapt` makes, as far as the request decides them."""
+def adapting(launch: Launch, sizes: Mapping[str, int]) -> list[str]:
+    """The calls that `adapt` makes of a template with disks of these sizes, by device."""
     pairs = zip(launch.request.template_disks, launch.moves, strict=True)
-    return [call for disk, sr in pairs for call in calls_for(disk, sr)]
+    return [call for disk, sr in pairs for call in calls_for(disk, sr, sizes)]
 
 
-def calls_for(disk: TemplatesDisk, sr: str) -> list[str]:
+def calls_for(disk: TemplatesDisk, sr: str, sizes: Mapping[str, int]) -> list[str]:
     if not disk.keep:
         return ["VDI.destroy"]
     if sr != NULL:
         return ["VDI.create", "VDI.add_to_other_config", "VDI.copy", "VDI.destroy", "VBD.create"]
-    asked = {"VDI.resize": disk.size, "VDI.set_name_label": disk.name}
+    grows = disk.size is not None and disk.size > sizes.get(str(disk.device), 0)
+    asked = {"VDI.resize": disk.size if grows else None, "VDI.set_name_label": disk.name}
     asked["VDI.set_name_description"] = disk.description
     return [method for method, value in asked.items() if value is not None]
 
