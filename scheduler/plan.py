@@ -14,6 +14,7 @@ from tasks.making import finishing
 from tasks.netmaking import making_of
 from tasks.nets import net_of
 from tasks.owning import strange
+from tasks.setup import planned, planned_removal
 from tasks.shape import changes
 from tasks.vifs import addresses_of
 from xenlaunch.disks import NewDisk
@@ -103,11 +104,13 @@ def calls(
     for disk in request.disks:
         made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]
+    made += planned(request)
     if request.nics is not None:
         made += ["VIF.destroy"] * len(template["VIFs"])
         made += making
         for nic in request.nics:
             made += ["VIF.create"]
             made += [f"VIF.configure_{version}" for version, _, _ in addresses_of(nic)]
-    made += ["VM.start_on", *finishing(launch), "VM.add_to_other_config", "VM.set_name_label"]
+    made += ["VM.start_on", *planned_removal(request), *finishing(launch)]
+    made += ["VM.add_to_other_config", "VM.set_name_label"]
     return [*made, *(["VM.set_blocked_operations"] if request.blocked_operations else [])]

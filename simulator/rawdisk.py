@@ -2,10 +2,10 @@
 
     PUT /import_raw_vdi?session_id=OpaqueRef:…&vdi=REF-OR-UUID&format=raw&task_id=OpaqueRef:…
 
-The session may be left out where the request says `Authorization: Basic`. A `task_id` is a task
-that the client made with task.create: it ends as the transfer does. An image that is shorter than
-the disk leaves the rest of it as it was. Who may not is told so with 401 or 403; all else that is
-wrong is the 500 page, with XAPI's code on it.
+The session may be a cookie of that name, or be left out where the request says `Authorization:
+Basic`. A `task_id` is a task that the client made with task.create: it ends as the transfer does.
+An image that is shorter than the disk leaves the rest of it as it was. Who may not is told so with
+401 or 403; all else that is wrong is the 500 page, with XAPI's code on it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Transfer:
         return self._find()
 
     def _check_user(self) -> None:
-        sessions, session = self.world.sessions, self._said.get("session_id", "")
+        sessions, session = self.world.sessions, self._session()
         if session:
             sessions.check(session)
             role = sessions.role_of(session)
@@ -62,6 +62,13 @@ class Transfer:
             role = sessions.prove(*_basic(self._headers.get("authorization", "")))
         if role and role not in _ROLES:
             raise rbac.denied("http/raw_vdi", _ROLES)
+
+    def _session(self) -> str:
+        """What the query names, or a cookie, as browsers and XenCenter send it."""
+        if named := self._said.get("session_id", ""):
+            return named
+        cookies = (one.strip().partition("=") for one in self._headers.get("cookie", "").split(";"))
+        return {name: value for name, _, value in cookies}.get("session_id", "")
 
     def _find(self) -> Row:
         wanted, db = self._said.get("vdi", ""), self.world.db

@@ -3,6 +3,7 @@
 from tasks import attaching, lookup, remains, storage
 from tasks.hunt import loose_before
 from tasks.nets import net_of
+from tasks.setup import setup_sr
 from tasks.source import check_source
 from tasks.suits import check_machine
 from xenlaunch import names
@@ -56,6 +57,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     storage.check_room(request, disks, (sources, moves), pool)
     return launch.but(
         template=chosen,
+        setup_sr=setup_sr(request, chosen, pool),
         sources=sources,
         moves=moves,
         networks=networks(request, pool),

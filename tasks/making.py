@@ -16,6 +16,8 @@ from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import NULL, Pool
 
 SECONDS: Final = 3600
+SETUP: Final = "setup"
+"""The key of the drive with the guest's set-up data."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class MadeDisk:
 
     key: str
     sr: str
+    stays: bool = True  # whether it becomes the VM's owner's when the launch succeeds
 
 
 def made_disks(launch: Launch) -> Iterator[MadeDisk]:
@@ -34,6 +37,9 @@ def made_disks(launch: Launch) -> Iterator[MadeDisk]:
     for copied, sr in zip(launch.request.template_disks, launch.moves, strict=False):
         if sr != NULL:
             yield MadeDisk(moved_key(copied.device), sr)
+    if launch.setup_sr:
+        guest = launch.request.guest
+        yield MadeDisk(SETUP, launch.setup_sr, guest is None or guest.remove_after == "never")
 
 
 def moved_key(device: int) -> str:
@@ -102,7 +108,7 @@ def know_lost_disks(launch: Launch, pool: Pool) -> None:
 
 def finish_disks(launch: Launch, pool: Pool) -> None:
     """From here a new disk is its owner's, who may take it off the VM and keep it."""
-    for made in made_disks(launch):
+    for made in filter(lambda one: one.stays, made_disks(launch)):
         finish_disk(launch, pool, made, pool.value(f"vdi:{made.key}"))
 
 
@@ -112,7 +118,7 @@ def finishing(launch: Launch) -> list[str]:
         isinstance(one, NewDisk) and one.description is not None for one in launch.request.disks
     )
     said += sum(sr != NULL for sr in launch.moves)
-    made = len(list(made_disks(launch)))
+    made = sum(one.stays for one in made_disks(launch))
     return ["VDI.add_to_other_config"] * made + ["VDI.set_name_description"] * said
 
 

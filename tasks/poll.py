@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 from tasks.awaiting import await_guest
 from tasks.making import finish_disks
+from tasks.setup import remove_drive
 from tasks.start import is_at_rest
 from tasks.told import metrics_of, usable
 from tasks.vifs import interfaces
@@ -32,11 +33,13 @@ def poll(launch: Launch, pool: Pool) -> Launch:
     check_running(pool, record)
     check_drives(launch, pool, record)
     macs = check_interfaces(launch, pool)
+    left = remove_drive(launch, pool)
     found = addresses(pool, launch.vm, awaited)
     pool.no_way_back()
     finish(launch, pool, record)
     host = host_of(pool, record["resident_on"]) or launch.host
-    return launch.but(macs=macs, addresses=found, host=host, note=note)
+    leftovers = (*launch.leftovers, *left)
+    return launch.but(macs=macs, addresses=found, host=host, note=note, leftovers=leftovers)
 
 
 def check_running(pool: Pool, record: Mapping[str, Any]) -> None:

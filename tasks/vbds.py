@@ -5,6 +5,7 @@ from typing import Any, Final
 from tasks.copied import adapt
 from tasks.drives import came_with_clone, drives, is_marked, marked
 from tasks.making import MadeDisk, make_disk
+from tasks.setup import DRIVE, set_up
 from xenlaunch import names
 from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk, Qos
 from xenlaunch.model import Launch
@@ -17,15 +18,16 @@ _MOST_DEVICES: Final = 255
 
 
 def vbds(launch: Launch, pool: Pool) -> Launch:
-    """Adapt the disks that came with the clone, and give the VM one VBD for each other disk."""
+    """Adapt the disks that came with the clone, add the others, and what tells the guest."""
     for row in drives(pool, launch.vm).values():
         if came_with_clone(row, pool.mark("")):
             pool.know("VDI", row["VDI"])
     adapt(launch, pool)
     taken = taken_devices(launch, pool)
-    devices = assign_devices(launch.request.disks, taken)
+    devices = assign_devices((*launch.request.disks, DRIVE), taken)
     for index, disk in enumerate(launch.request.disks):
         attach(launch, pool, index, disk, devices[index])
+    set_up(launch, pool, devices[-1])
     return launch
 
 

@@ -30,6 +30,7 @@ from xenlaunch.cli import cli
 from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, Qos, TemplatesDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
+from xenlaunch.guest import Guest
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
 from xenlaunch.waiting import Awaited
@@ -261,11 +262,18 @@ def _path_of(module: str) -> str:
 
 MODELS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
-    for kind in (LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Nic, Awaited)
+    for kind in (
+        *(LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Nic),
+        *(Guest, Awaited),
+    )
 }
 
 
-SHAPES: Final = {"MemoryRange": "`{min, max}`", "Awaited": "`{nic, family, cidr, port}`"}
+SHAPES: Final = {
+    "MemoryRange": "`{min, max}`",
+    "Awaited": "`{nic, family, cidr, port}`",
+    "Guest": "mapping",
+}
 """What a field that is a mapping of its own holds, by the mapping's class."""
 
 

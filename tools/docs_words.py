@@ -124,6 +124,7 @@ OWN_CODES: Final = {
     "POOL_NOT_FOUND": ("Refused", "The request names a pool that is not in the pools file."),
     "PV_ARGS_ON_HVM": ("Refused", "A field of PV is given for a template that boots as HVM."),
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
+    "SETUP_NAMES_NO_NIC": ("Refused", "What the guest is told names the MAC of a NIC too many."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
     "SR_NOT_FOUND": ("Refused", "A new disk names no SR, and the pool has no default one."),
     "SOURCE_HAS_MEMORY": ("Refused", "`template` names a snapshot that has the VM's memory in it."),
@@ -218,8 +219,9 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "nics": "Network interfaces, in order. Left out: the template's. `[]`: none.",
         "host": "Name or uuid of the host to prefer: taken if the VM fits there, and its affinity.",
         "pin": "Makes `host` the only host that will do: it is waited for.",
+        "guest": "What the guest is told, as its [own page](guest.md) says.",
         "wait_for": "What the launch ends with: the VM `running`, its guest's `agent` seen, or a "
-        "usable `address` told; which address, and a port, as [below](#waiting).",
+        "usable `address` told; which address, and a port, as [on its page](guest.md#waiting).",
         "wait_seconds": "How long to wait for it once the VM runs. What has not come by then is a "
         "success with a note that says what is missing.",
         "on_failure": "`keep`: a failed launch's VM stays as it is, marked, and is named as left "
@@ -286,6 +288,21 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "mac": "Must be unused in the pool. Without it one is derived from the launch's id and the "
         "device, always the same.",
         "mtu": "Without it the network's.",
+    },
+    "Guest": {
+        "user_data": "cloud-init's user-data: text, or a mapping, which becomes a `#cloud-config`.",
+        "meta_data": "Keys beside `instance-id` (the launch's ID) and `local-hostname` (the VM's "
+        "name, as far as a host can have it), or in place of them.",
+        "network_config": "Of a NoCloud drive the network configuration in cloud-init's format, of "
+        "a config drive OpenStack's `network_data.json`: text, or a mapping.",
+        "xenstore_data": "Keys of xenstore below `vm-data/`, which any guest with Xen's tools can "
+        "read. They stay on the VM.",
+        "drive": "The layout: cloud-init's NoCloud, with the label `cidata`, or OpenStack's config "
+        "drive, with the label `config-2`, which cloudbase-init reads too.",
+        "sr": "Name or uuid of the SR for the drive. Without it the one of the template's disks.",
+        "fill": "Fills in `{index}`, `{name}`, `{mac}` and `{mac:N}`.",
+        "remove_after": "Removes the drive when the guest's `agent` was seen or it has told a "
+        "usable `address`.",
     },
     "Awaited": {
         "nic": "Only addresses of this NIC, by its device number. Without it those of any.",

@@ -225,7 +225,9 @@ class LaunchClient:
         verdicts = ["lives"] if alive else [self._ledger.reopen(one, outcome) for one in ids]
         if "lives" in verdicts:
             raise StillRunning(f"{which} has not ended yet: cancel it first, or wait until it has.")
-        if all(verdict in {"nothing", "gone"} for verdict in verdicts):
+        if "untold" in verdicts and not {"undoing", "waiting"} & set(verdicts):
+            raise TooLate(_UNTOLD.format(which))
+        if all(verdict in {"nothing", "gone", "untold"} for verdict in verdicts):
             raise TooLate(_NOTHING[outcome].format(which))
         self._nudge(which)
         return read(self._ledger, ids)
@@ -238,7 +240,9 @@ class LaunchClient:
         The pool, the template (name, uuid, sr), memory (bytes), vcpus, hosts (host, fits, reason),
         calls, and an error (code, params, message) or None. Raises `NoWorker`.
         """
-        answer: dict[str, Any] = self._ask(names.TASK_PLAN, (request.canonical(),), timeout)
+        answer: dict[str, Any] = self._ask(
+            names.TASK_PLAN, (request.without_data().canonical(),), timeout
+        )
         return answer
 
     def pools(self, *, timeout: float = ANSWER_SECONDS) -> Answers:
@@ -351,6 +355,11 @@ def _too_late(which: str, statuses: Sequence[LaunchStatus]) -> TooLate:
         return TooLate(f"The launch {which} is about to succeed: it can no longer be cancelled.")
     return TooLate(f"The launch {which} has ended already: it {_ENDED[statuses[0].state]}.")
 
+
+_UNTOLD: Final = (
+    "What the guest of {} was to be told went with the launch's end, so it cannot begin again: "
+    "submit the request under another token."
+)
 
 _NOTHING: Final = {
     states.DESTROYED: "{} has left nothing that could be destroyed.",

@@ -103,6 +103,8 @@ _SENTENCES: Final = {
     "tuple_type": "is not a list",
     "list_type": "is not a list",
     "model_type": "is not a mapping of fields",
+    "dict_type": "is not a mapping",
+    "invalid-json-value": "is no value of JSON",
     "union_tag_invalid": "is none of the kinds of disk: new, vdi, iso or cd",
     "union_tag_not_found": "is none of the kinds of disk: new, vdi, iso or cd",
 }
@@ -118,9 +120,10 @@ def explain(error: ErrorDetails) -> str:
     """One of pydantic's findings as a sentence that names the field as people wrote it."""
     context: Mapping[str, Any] = error.get("ctx") or {}
     given = error["input"]
+    secret = error["loc"][:1] == ("guest",)
     path = (str(part) for part in error["loc"] if part not in _KINDS)
     field = ".".join(part if part.isprintable() else repr(part) for part in path) or "request"
-    shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
+    shown = f" (it is {given!r})" if isinstance(given, str | int | float) and not secret else ""
     if error["type"] == "extra_forbidden":
         return f"{field} {_SENTENCES['extra_forbidden']}"
     if error["type"] in _BOUNDS:
@@ -133,5 +136,16 @@ def explain(error: ErrorDetails) -> str:
 
 # pydantic puts the name of the chosen kind into the path of an error; nobody wrote it.
 _KINDS = frozenset(
-    {"NewDisk", "ExistingDisk", "Iso", "Cd", "Size", "MemoryRange", "Awaited", "word"}
+    {
+        "NewDisk",
+        "ExistingDisk",
+        "Iso",
+        "Cd",
+        "Size",
+        "MemoryRange",
+        "Awaited",
+        "word",
+        "text",
+        "Mapped",
+    }
 )

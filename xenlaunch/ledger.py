@@ -140,14 +140,14 @@ class Ledger:
         places = places or [""] * len(wanted)
         launches = [launch_id(deployment, token) for _, token in wanted]
         written = [
-            (request.digest(), request.canonical(), request.name, batch, request.priority)
+            (*request.apart(), request.digest(), request.name, request.priority, request.owner)
             for request, _ in wanted
         ]
         verdicts = self.store.run_all(
             "submit",
             [
-                (launch, token, *fields, request.owner or "", place)
-                for launch, (request, token), fields, place in zip(
+                (launch, token, digest, plain, name, batch, priority, owner or "", place, told)
+                for launch, (_, token), (plain, told, digest, name, priority, owner), place in zip(
                     launches, wanted, written, places, strict=True
                 )
             ],
@@ -268,7 +268,8 @@ class Ledger:
     def reopen(self, launch: str, outcome: str) -> str:
         """Have a launch that has ended undone, to end ``destroyed`` or to be ``waiting`` again.
 
-        ``undoing`` or ``waiting``, or why not: ``done``, ``lives``, ``nothing`` to do, ``gone``.
+        ``undoing`` or ``waiting``, or why not: ``done``, ``lives``, ``nothing`` to do, ``gone``,
+        ``untold``: what its guest was to be told went with its end.
         """
         return str(self.store.run("reopen", launch, outcome, KEEP_BATCH * self.times.keep))
 

@@ -12,6 +12,7 @@ from xenlaunch.disks import Disk, TemplatesDisk
 from xenlaunch.errors import BadRequest
 from xenlaunch.fields import Label, Name, explain
 from xenlaunch.frozen import Frozen
+from xenlaunch.guest import Guest
 from xenlaunch.machine import Machine
 from xenlaunch.nics import Nic
 from xenlaunch.waiting import Awaited, WaitFor
@@ -33,6 +34,7 @@ class LaunchRequest(Machine):
     nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None
     host: Label | None = None
     pin: StrictBool = False
+    guest: Guest | None = None
     wait_for: WaitFor = "running"
     wait_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] = 300
     on_failure: Literal["destroy", "keep"] = "destroy"
@@ -63,8 +65,11 @@ class LaunchRequest(Machine):
 
     @model_validator(mode="after")
     def _has_what_it_waits_for(self) -> Self:
+        if self.guest and self.guest.remove_after == "address" and self.nics == ():
+            raise PydanticCustomError("request", "has remove_after: address, and no NIC")
         nic = self.wait_for.nic if isinstance(self.wait_for, Awaited) else None
-        if nic is not None and self.nics is not None and nic >= len(self.nics):
+        placed = any(one.device is not None for one in self.nics or ())
+        if nic is not None and self.nics is not None and not placed and nic >= len(self.nics):
             raise PydanticCustomError(
                 "request", "waits for an address of NIC {nic}, and has no such NIC", {"nic": nic}
             )
@@ -94,6 +99,15 @@ class LaunchRequest(Machine):
     def canonical(self) -> str:
         """The request as JSON without its defaults: equal for equal requests."""
         return self.model_dump_json(exclude_defaults=True)
+
+    def apart(self) -> tuple[str, str]:
+        """The request without what is told to the guest, and that alone, or ''; both as JSON."""
+        told = self.guest.model_dump_json(exclude_defaults=True) if self.guest else ""
+        return self.but(guest=None).canonical(), told
+
+    def without_data(self) -> Self:
+        """The request as a message may carry it: with nothing of what is told to the guest."""
+        return self.but(guest=self.guest.without_data()) if self.guest else self
 
     def __hash__(self) -> int:  # mappings have none of their own
         return hash(self.canonical())
@@ -149,6 +163,7 @@ class Launch(Frozen):
     ``vm`` and ``networks`` are refs, ``networks`` one a NIC; ``sources`` has one ref for each disk
     that was asked for: its VDI, or the SR on which it is to be made, or the null ref for no medium.
     ``moves`` has one for each of ``template_disks``: the SR to move it to, or the null ref.
+    ``setup_sr`` is the SR of the set-up drive, '' without one; ``index`` the place in its batch.
     ``loose`` are disks like the template's that no VM had before anything was cloned.
     """
 
@@ -158,8 +173,10 @@ class Launch(Frozen):
     request: LaunchRequest
     host: Host | None = None
     template: Template | None = None
+    index: int = 1
     vm: str = ""
     vm_uuid: str = ""
+    setup_sr: str = ""
     sources: tuple[str, ...] = ()
     moves: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()

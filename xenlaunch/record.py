@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xenlaunch import states
+from xenlaunch.guest import Guest
 from xenlaunch.model import (
     Host,
     Launch,
@@ -18,7 +19,7 @@ from xenlaunch.model import (
 
 _LEARNT = {
     *("template", "vm", "vm_uuid", "sources", "moves", "networks", "macs", "addresses", "note"),
-    *("loose", "leftovers"),
+    *("setup_sr", "loose", "leftovers"),
 }
 
 
@@ -33,7 +34,15 @@ class Record:
 
     @property
     def request(self) -> LaunchRequest:
-        return LaunchRequest.model_validate_json(self.fields["request"])
+        """What was asked for; what is told to the guest is in it until the launch has ended."""
+        request = LaunchRequest.model_validate_json(self.fields["request"])
+        told = self.fields.get("setup")
+        return request.but(guest=Guest.model_validate_json(told)) if told else request
+
+    @property
+    def index(self) -> int:
+        """The launch's place in its batch, from 1."""
+        return int(json.loads(self.fields.get("place", "{}")).get("index", 1))
 
     @property
     def learnt(self) -> dict[str, Any]:
@@ -98,6 +107,7 @@ def launch_of(record: Record, deployment: str) -> Launch:
             "pool": record.pool,
             "request": record.request,
             "host": record.host,
+            "index": record.index,
             **learnt,
         }
     )

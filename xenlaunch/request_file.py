@@ -6,11 +6,13 @@ default, makes a number and a truth of them. A field that is written twice is an
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import yaml
 
 from xenlaunch.errors import BadRequest
+from xenlaunch.guest_files import with_files
 from xenlaunch.model import LaunchRequest
 
 MAX_SIZE: Final = 1 << 20
@@ -77,6 +79,8 @@ def read_request(
     if isinstance(fields, dict):
         fields = {**fields, **chosen}
     try:
+        if isinstance(fields, dict):
+            fields = with_files(fields, Path(source).parent)
         return LaunchRequest.parse(fields)
     except BadRequest as bad:
         said = [

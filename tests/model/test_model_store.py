@@ -42,6 +42,7 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
             5,
             "",
             chance.choice(("", "{}")),
+            chance.choice(("", "told")),
         ),
         "submit_batch": ("b-1", "digest", 2, "web", 60_000, *LAUNCHES),
         "join": (launch, "lab", *macs),

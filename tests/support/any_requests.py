@@ -59,7 +59,8 @@ def _value(name: str, schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     if name in NAMES:
         return st.sampled_from(NAMES[name])
     if "$ref" in schema:
-        return _object(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
+        named = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+        return _object(named) if "properties" in named else _text({})  # any value of JSON
     for several in ("anyOf", "oneOf"):
         if several in schema:
             return st.one_of([_value("", kind) for kind in schema[several]])
@@ -90,7 +91,9 @@ def _text(schema: dict[str, Any]) -> st.SearchStrategy[str]:
 def _mapping(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     keys = _value("", {"type": "string", **schema.get("propertyNames", {})})
     patterned = next(iter(schema.get("patternProperties", {}).values()), None)
-    values = schema.get("additionalProperties") or patterned or {"type": "string"}
+    values = schema.get("additionalProperties") or patterned
+    if values in (None, True):  # any value of JSON will do
+        values = {"type": "string"}
     return st.dictionaries(keys, _value("", values), max_size=2)
 
 

@@ -1,6 +1,7 @@
 """A request file is read as plain YAML 1.2, and what is wrong with it is said in one sentence."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -183,3 +184,47 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 
     with pytest.raises(BadRequest, match="no text in UTF-8"):
         read_request(file, "web.yaml")
+
+
+# Files that a request names for its guest
+
+
+def read_beside(folder: Path, guest: str) -> LaunchRequest:
+    text = f"name: web\ntemplate: debian-12\nguest: {guest}\n"
+    return read_request(io.StringIO(text), str(folder / "web.yaml"))
+
+
+def test_what_the_guest_is_told_may_stand_in_files_beside_the_request(tmp_path: Path) -> None:
+    (tmp_path / "user-data").write_bytes("#cloud-config\r\nname: Łódź\n".encode())
+    (tmp_path / "net.yaml").write_text("version: 2\n")
+    request = read_beside(
+        tmp_path, f"{{user_data_file: user-data, network_config_file: {tmp_path}/net.yaml}}"
+    )
+
+    assert request.guest is not None
+    assert request.guest.user_data == "#cloud-config\r\nname: Łódź\n"
+    assert request.guest.network_config == "version: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("guest", "sentence"),
+    [
+        ("{user_data_file: none}", "guest.user_data_file: none: no such file or directory."),
+        ("{user_data_file: 5}", "guest.user_data_file is no path of a file."),
+        ("{user_data_file: .}", "guest.user_data_file: .: is a directory."),
+        ("{user_data_file: binary}", "guest.user_data_file: binary is no text in UTF-8."),
+        ("{user_data_file: long}", "guest.user_data_file: long is longer than 65536 characters."),
+        (
+            "{user_data_file: long, user_data: x}",
+            "guest has both user_data and user_data_file: give one of them.",
+        ),
+        ("{meta_data_file: x}", "guest.meta_data_file is not a field of a request."),
+    ],
+)
+def test_a_file_that_cannot_be_told_is_said(tmp_path: Path, guest: str, sentence: str) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "long").write_text("x" * 65_537)
+
+    with pytest.raises(BadRequest) as bad:
+        read_beside(tmp_path, guest)
+    assert bad.value.message == f"{tmp_path}/web.yaml:3: {sentence}"

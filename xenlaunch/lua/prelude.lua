@@ -128,6 +128,7 @@ local function finish_launch(state, t)
   local pool = redis.call('HGET', key, 'pool')
   if pool then redis.call('HDEL', P .. 'hunting:' .. pool, id) end
   if pool then redis.call('HDEL', P .. 'networks:' .. pool, id) end
+  if redis.call('HDEL', key, 'setup') == 1 then set('untold', 1) end
   set('ended', t)
   look_at(t + 1000)
   tell('state')

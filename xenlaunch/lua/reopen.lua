@@ -1,6 +1,7 @@
 -- A launch that has ended is undone after all, on its owner's word: for good, or to begin again.
 -- 'destroyed' or 'waiting', how long a batch is kept
 -- -> 'undoing' | 'waiting' | 'done' (it is so) | 'lives' | 'nothing' (to be done) | 'gone'
+-- | 'untold' (what its guest was to be told went with its end)
 local r = get('state', 'outcome', 'leftovers', 'batch', 'pool', 'failed_at', 'step')
 local state, wanted, t = r[1], ARGV[3], now()
 if not state then return 'gone' end
@@ -12,6 +13,7 @@ if not again and not left and state ~= 'succeeded' then
   return state == 'destroyed' and 'done' or 'nothing'
 end
 if again and state ~= 'failed' and state ~= 'cancelled' then return 'nothing' end
+if again and redis.call('HEXISTS', key, 'untold') == 1 then return 'untold' end
 for _, part in ipairs({ '', ':calls', ':notes', ':made', ':history' }) do
   redis.call('PERSIST', key .. part)
 end

@@ -1,4 +1,5 @@
--- token, digest, request, name, batch, priority, owner, place in the batch (JSON)
+-- token, digest, request, name, batch, priority, owner, place in the batch (JSON), what is told to
+-- the guest (JSON), which goes when the launch ends
 -- -> 'new' | 'same' | 'reused'
 local known = redis.call('HGET', key, 'digest')
 if known then return known == ARGV[4] and 'same' or 'reused' end
@@ -7,6 +8,7 @@ set('id', id, 'token', ARGV[3], 'digest', ARGV[4], 'request', ARGV[5], 'name', A
   'batch', ARGV[7], 'priority', ARGV[8], 'owner', ARGV[9], 'submitted', t,
   'state', 'waiting', 'step', 'connect')
 if ARGV[10] ~= '' then set('place', ARGV[10]) end
+if ARGV[11] ~= '' then set('setup', ARGV[11]) end
 redis.call('ZADD', P .. 'state:waiting', t, id)
 look_at(t)
 tell('state')

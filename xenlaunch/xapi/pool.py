@@ -36,6 +36,9 @@ from xenlaunch.xapi.reach import Reach
 
 NULL: Final = "OpaqueRef:NULL"
 
+UPLOAD: Final = "PUT /import_raw_vdi"
+"""What stands for a call where a disk is written, which is none of XAPI's calls."""
+
 Finder = Callable[[], str | None]
 """Looks in the pool for what a call would have made: its ref (or '' if it has none), or None."""
 
@@ -193,6 +196,16 @@ class Pool:
             raise Parked(what, task, seconds)
         return self._came_out(key, self._settle(key, call, what, seconds, find))
 
+    def upload(self, key: str, vdi: str, content: bytes) -> None:
+        """Write a disk's first bytes: once more if nobody knows whether they are there."""
+        call = self._lease.calls.get(key)
+        if call and call.state == DONE:
+            return
+        if call and call.state == OPEN:
+            self._session.end(call.login)
+        self._send(key, UPLOAD, (vdi, content), "")
+        self._came_out(key, "")
+
     def know(self, cls: str, ref: str, uuid: str = "") -> None:
         """Write down that an object exists because of this launch, found out by looking."""
         if Made(cls, ref, uuid) not in self._lease.made:
@@ -244,6 +257,8 @@ class Pool:
             self._lease.intend(key, call)
             try:
                 headers = mark_headers(self._call_mark(key, attempt))
+                if method == UPLOAD:
+                    return self._session.upload(*params, as_login=login)
                 given = [one(attempt) if callable(one) else one for one in params]
                 return self._session.send(method, *given, as_login=login, headers=headers)
             except SessionLost:

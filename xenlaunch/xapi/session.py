@@ -32,7 +32,7 @@ from xenlaunch.errors import (
 )
 from xenlaunch.xapi.members import Members
 from xenlaunch.xapi.refusals import refusal
-from xenlaunch.xapi.transport import BROKEN, Transport, Trust, Unsent
+from xenlaunch.xapi.transport import BROKEN, IMPORT, Transport, Trust, Unsent
 
 API_VERSION: Final = "1.1"
 """What a login names for its version; XAPI takes any."""
@@ -146,6 +146,24 @@ class Session:
                 raise refusal(method, "SESSION_REPLACED", []) from elsewhere
             except Unsent as unsent:
                 raise self._members.unreachable(method, [unsent]) from unsent
+
+    def upload(self, vdi: str, content: bytes, *, as_login: Login) -> None:
+        """Write the first bytes of a disk, under this login or not at all. Errors as `send`'s."""
+        with self._slot():
+            if self._login != as_login:
+                raise refusal(IMPORT, "SESSION_REPLACED", [])
+            master = self._master_for(as_login)
+            try:
+                self._transport.put(master, IMPORT, vdi, content, as_login.ref)
+            except SessionLost:
+                self._drop(as_login.ref)
+                raise
+            except Unsent as unsent:
+                self._members.doubt(master)
+                raise self._members.unreachable(IMPORT, [unsent]) from unsent
+            except OutcomeUnknown:
+                self._members.doubt(master)
+                raise
 
     def end(self, uuid: str) -> bool:
         """Log out the session with this uuid, whosever it is; False if it was gone already."""

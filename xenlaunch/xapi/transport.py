@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -43,6 +43,12 @@ from xenlaunch.xapi.refusals import refusal, sentence
 
 MOST_BYTES: Final = 300 * 1024
 """XAPI reads no request longer than this."""
+
+IMPORT: Final = "/import_raw_vdi"
+UPLOAD_SECONDS: Final = 120.0
+"""How long the answer to an upload may take: the storage writes all of it first."""
+
+REFUSED: Final = {401: "SESSION_INVALID", 403: "RBAC_PERMISSION_DENIED"}
 
 BROKEN: Final = frozenset({"CONNECTION_LOST", "ANSWER_LATE", "ANSWER_UNREADABLE"})
 """The codes of an OutcomeUnknown that this file saw, not the pool."""
@@ -231,6 +237,27 @@ class Transport:
             raise _broken(address, method, f"it answered HTTP {answer.status}", body, "unreadable")
         return _result(address, method, number, answer.data, hide)
 
+    def put(self, address: str, path: str, vdi: str, content: bytes, session: str) -> None:
+        """Write the first bytes of a disk.
+
+        The session goes as a cookie: a query would be in logs. A member that cannot reach the
+        disk's storage names one that can, which is asked over the same trust.
+        """
+        query = urlencode({"vdi": vdi, "format": "raw"})
+        headers = {"Cookie": f"session_id={session}", "Content-Type": "application/octet-stream"}
+
+        def put(where: str) -> tuple[urllib3.BaseHTTPResponse, _Body]:
+            body, to = _Body(content), ("PUT", f"{path}?{query}")
+            return self._exchange(where, path, body, headers, UPLOAD_SECONDS, to), body
+
+        answer, body = put(address)
+        if answer.status == 302 and (host := urlsplit(answer.headers.get("Location", "")).hostname):
+            answer, body = put(str(Address.parse(address).at(host)))
+        if answer.status in REFUSED:
+            raise refusal(path, REFUSED[answer.status], [path])
+        if answer.status != 200:
+            raise _broken(address, path, f"it answered HTTP {answer.status}", body, "unreadable")
+
     def _exchange(
         self,
         address: str,
@@ -238,6 +265,7 @@ class Transport:
         body: _Body,
         headers: Mapping[str, str],
         read_seconds: float | None,
+        to: tuple[str, str] = ("POST", "/jsonrpc"),
     ) -> urllib3.BaseHTTPResponse:
         door = self._door(address, method)
         wire = {
@@ -253,8 +281,7 @@ class Transport:
         for number in door.in_order():
             try:
                 answer = door.pools[number].urlopen(
-                    "POST",
-                    "/jsonrpc",
+                    *to,
                     body=body,
                     headers=wire,
                     timeout=patience,

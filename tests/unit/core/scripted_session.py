@@ -6,7 +6,7 @@ from typing import Any, cast
 from xenlaunch.errors import PoolError
 from xenlaunch.lease import Lease
 from xenlaunch.xapi.pending import HEADER, KEY
-from xenlaunch.xapi.pool import Pool
+from xenlaunch.xapi.pool import UPLOAD, Pool
 from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.refusals import refusal
@@ -27,6 +27,7 @@ class ScriptedSession:
         self.answers: dict[str, Any] = {}
         self.calls: list[tuple[str, ...]] = []
         self.marks: list[str] = []
+        self.uploads: list[tuple[str, bytes]] = []
 
     def log_in(self, uuid: str) -> None:
         self.login = Login(f"OpaqueRef:{uuid}", uuid)
@@ -45,6 +46,11 @@ class ScriptedSession:
         self.marks.append((headers or {})[HEADER])
         assert as_login == self.login, "sent under another login than that of the intent"
         return self._answer(method)
+
+    def upload(self, vdi: str, content: bytes, *, as_login: Login) -> None:
+        assert as_login == self.login, "sent under another login than that of the intent"
+        self.uploads.append((vdi, content))
+        self._answer(UPLOAD)
 
     def end(self, uuid: str) -> bool:
         self.calls.append(("end", uuid))

@@ -11,7 +11,7 @@ from tests.unit.core.scripted_session import ScriptedSession, error, pool_of
 from xenlaunch import names
 from xenlaunch.errors import Busy, LeaseLost, OutcomeUnknown, Refused
 from xenlaunch.lease import DONE, FAILED, OPEN, Lease, Made
-from xenlaunch.xapi.pool import Finder, Pool
+from xenlaunch.xapi.pool import UPLOAD, Finder, Pool
 
 VM = "OpaqueRef:vm"
 
@@ -239,3 +239,35 @@ def test_no_way_back_is_the_ledgers(lives: Lives, session: ScriptedSession) -> N
     pool_of(session, lease).no_way_back()
 
     assert lives.state(lease.launch.id) == "finishing"
+
+
+# Uploads
+
+
+def test_an_upload_is_made_once(session: ScriptedSession, lease: Lease, pool: Pool) -> None:
+    for _ in range(2):
+        pool.upload("upload", "OpaqueRef:vdi", b"told")
+
+    assert session.uploads == [("OpaqueRef:vdi", b"told")]
+    assert lease.calls["upload"].state == DONE
+
+
+def test_an_upload_that_nobody_knows_of_is_made_again_under_another_session(
+    lives: Lives, session: ScriptedSession, lease: Lease
+) -> None:
+    open_call(lease, UPLOAD)
+    pool_of(session, heir(lives, lease)).upload("key", "OpaqueRef:vdi", b"told")
+
+    assert session.calls[0] == ("end", "login-1")
+    assert session.uploads == [("OpaqueRef:vdi", b"told")]
+
+
+def test_the_intent_of_an_upload_holds_nothing_of_it(
+    lives: Lives, session: ScriptedSession, lease: Lease, pool: Pool
+) -> None:
+    session.answers[UPLOAD] = OutcomeUnknown("CONNECTION_LOST", [], "")
+    with pytest.raises(OutcomeUnknown):
+        pool.upload("upload", "OpaqueRef:vdi", b"told")
+
+    assert lease.calls["upload"].state == OPEN
+    assert "told" not in str(lives.redis.hgetall(lives.key("launch", lease.launch.id, "calls")))

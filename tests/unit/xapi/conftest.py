@@ -44,17 +44,20 @@ class Line:
 
     def request(self) -> dict[str, Any]:
         """Read one whole request; EOFError when the client has gone."""
-        length = 0
+        call: dict[str, Any] = json.loads(self.body())
+        return call
+
+    def body(self) -> bytes:
+        """Read one whole request; its first line is in ``head``."""
         head = self._reader.readline()
         if not head:
             raise EOFError
+        self.head = head.decode().strip()
         self.headers: dict[str, str] = {}
         while (line := self._reader.readline().strip()) != b"":
             name, _, value = line.decode().partition(": ")
             self.headers[name.lower()] = value
-        length = int(self.headers["content-length"])
-        call: dict[str, Any] = json.loads(self._reader.read(length))
-        return call
+        return self._reader.read(int(self.headers["content-length"]))
 
     def say(self, content: bytes, status: str = "200 OK", kind: str = "application/json") -> None:
         head = (

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.xapi.conftest import Certificate, Line, Serve
-from xenlaunch.errors import BadSettings, OutcomeUnknown, Refused
+from xenlaunch.errors import (
+    BadSettings,
+    OutcomeUnknown,
+    PoolError,
+    Refused,
+    SessionLost,
+)
 from xenlaunch.xapi.transport import Address, Transport, Trust, Unsent
 
 PLAIN = Trust(allow_http=True)
@@ -307,6 +313,66 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 )
 def test_a_master_is_reached_the_same_way(named: str, meant: str) -> None:
     assert str(Address.parse("https://xen1:8443").at(named)) == meant
+
+
+# Uploads
+
+DISK = ("/import_raw_vdi", "OpaqueRef:vdi", b"\0told", "OpaqueRef:session")
+
+
+def test_an_upload_says_its_session_in_no_address(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = []
+
+    def take(line: Line) -> None:
+        seen.append((line.body(), line.head, line.headers["cookie"]))
+        line.say(b"", kind="application/octet-stream")
+
+    with caplog.at_level("DEBUG"):
+        Transport(PLAIN).put(serve(take).url, *DISK)
+
+    wanted = "PUT /import_raw_vdi?vdi=OpaqueRef%3Avdi&format=raw HTTP/1.1"
+    assert seen == [(b"\0told", wanted, "session_id=OpaqueRef:session")]
+    assert "import_raw_vdi" in caplog.text
+    assert "OpaqueRef:session" not in caplog.text
+
+
+def test_an_upload_follows_to_the_host_that_reaches_the_storage(serve: Serve) -> None:
+    seen: list[bytes] = []
+
+    def elsewhere(line: Line) -> None:
+        place = "302 Found\r\nLocation: https://127.0.0.1/import_raw_vdi?session_id=x"
+        while True:
+            seen.append(line.body())
+            line.say(b"", place if len(seen) == 1 else "200 OK")
+
+    Transport(PLAIN).put(serve(elsewhere).url, *DISK)
+
+    assert seen == [b"\0told", b"\0told"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [
+        ("401 Unauthorised", SessionLost, "SESSION_INVALID"),
+        ("403 Forbidden", Refused, "RBAC_PERMISSION_DENIED"),
+        ("500 Internal Error", OutcomeUnknown, "ANSWER_UNREADABLE"),
+        ("302 Found", OutcomeUnknown, "ANSWER_UNREADABLE"),
+    ],
+)
+def test_an_upload_that_is_not_taken_is_of_its_class(
+    serve: Serve, status: str, error: type[PoolError], code: str
+) -> None:
+    def refuse(line: Line) -> None:
+        line.body()
+        line.say(b"<html>VDI_IN_USE</html>", status, "text/html")
+
+    with pytest.raises(error) as caught:
+        Transport(PLAIN).put(serve(refuse).url, *DISK)
+
+    assert caught.value.code == code
+    assert "OpaqueRef:session" not in str(caught.value.as_record())
 
 
 def test_a_closed_transport_sends_nothing() -> None:
