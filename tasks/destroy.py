@@ -26,7 +26,9 @@ def destroy(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     record = look(pool, "VM", launch.vm) if launch.vm else None
     if record is not None and not is_still_ours(launch, record):
         return (of_others("VM", record["uuid"], "It is not what the launch has made any more"),)
-    aside = kept_aside(launch, pool, record) if pool.came_up else []
+    read_back = record is not None and not pool.made("VM")
+    settled = pool.recall(KEPT_ASIDE) is not None
+    aside = kept_aside(launch, pool, record) if pool.came_up or read_back or settled else []
     if record is not None:
         know(launch, pool, record)
     if record is not None:

@@ -363,7 +363,7 @@ _UNTOLD: Final = (
 
 _NOTHING: Final = {
     states.DESTROYED: "{} has left nothing that could be destroyed.",
-    states.WAITING: "There is nothing to try again: {} has not failed.",
+    states.WAITING: "There is nothing to try again: {} has not failed, or only its VM tells of it.",
 }
 _ENDED: Final = {
     states.DESTROYED: "was destroyed",

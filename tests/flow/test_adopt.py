@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker
 from workers.embedded import EmbeddedServer
 from xenlaunch import LaunchRequest, names
-from xenlaunch.errors import NoWorker, TokenReused
+from xenlaunch.errors import NoWorker, TokenReused, TooLate
 from xenlaunch.ledger import launch_id
 
 DISK: dict[str, Any] = {"disks": [{"new": "1GiB"}], "nics": [{"network": "guest"}]}
@@ -349,3 +349,28 @@ def test_what_users_made_of_our_vms_outlives_a_loss_of_redis(make: Make) -> None
     assert (again.state, again.vm_uuid) == ("succeeded", uuid)
     gone = lost(stack, theirs, before)
     assert gone == [], " | ".join(gone)
+
+
+@pytest.mark.parametrize("found", ["succeeded", "kept"])
+def test_what_was_read_back_can_be_destroyed(make: Make, found: str) -> None:
+    """But for the disks that may have come with the template: nobody knows that any more."""
+    stack = make()
+    stack.start_worker()
+    if found == "kept":
+        stack.pool.faults(FAILING_START)
+    launch = stack.client.submit(request(**DISK, on_failure="keep"), token="order-1").id
+    [before] = stack.ended([launch])
+    assert before.state == {"kept": "failed"}.get(found, found)
+    wipe(stack)
+    assert adopt(stack)[found] == 1
+    with pytest.raises(TooLate, match="only its VM tells of it"):
+        stack.client.retry(launch)
+    stack.client.destroy(launch)
+    [ended] = stack.ended([launch])
+
+    assert ended.state == "destroyed"
+    assert stack.vms() == {}
+    left = {row["uuid"]: row for row in stack.rows("VDI").values() if not row["VBDs"]}
+    named = [(one.cls, left[one.uuid]["virtual_size"]) for one in ended.leftovers]
+    assert named == [("VDI", 8 << 30)]
+    assert len(left) == 2, "that disk, and the ISO"

@@ -2,7 +2,7 @@
 -- 'destroyed' or 'waiting', how long a batch is kept
 -- -> 'undoing' | 'waiting' | 'done' (it is so) | 'lives' | 'nothing' (to be done) | 'gone'
 -- | 'untold' (what its guest was to be told went with its end)
-local r = get('state', 'outcome', 'leftovers', 'batch', 'pool', 'failed_at', 'step')
+local r = get('state', 'outcome', 'leftovers', 'batch', 'pool', 'failed_at', 'step', 'adopted')
 local state, wanted, t = r[1], ARGV[3], now()
 if not state then return 'gone' end
 if state == 'undoing' and r[2] == wanted then return 'undoing' end
@@ -12,7 +12,8 @@ local again = wanted == 'waiting'
 if not again and not left and state ~= 'succeeded' then
   return state == 'destroyed' and 'done' or 'nothing'
 end
-if again and state ~= 'failed' and state ~= 'cancelled' then return 'nothing' end
+-- Of what was read back from a pool nobody knows the request any more.
+if again and (r[8] or (state ~= 'failed' and state ~= 'cancelled')) then return 'nothing' end
 if again and redis.call('HEXISTS', key, 'untold') == 1 then return 'untold' end
 for _, part in ipairs({ '', ':calls', ':notes', ':made', ':history' }) do
   redis.call('PERSIST', key .. part)
