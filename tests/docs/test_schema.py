@@ -78,7 +78,7 @@ def test_every_field_is_described() -> None:
         {"disks": [{"new": "1GiB", "mode": "R"}]},
         {"disks": [{"new": "1GiB", "device": 255}]},
         {"disks": {"new": "1GiB"}},
-        {"nics": [{}]},
+        {"nics": ["guest"]},
         {"nics": [{"network": "guest", "mac": "01:00:00:00:00:01"}]},
         {"nics": [{"network": "guest"}] * 17},
         {"boot_order": "cdx"},
