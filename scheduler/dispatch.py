@@ -5,9 +5,10 @@ Level-triggered: each pass looks at the whole of what is, whatever has woken it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from scheduler.inventory import Inventory
-from scheduler.placement import HostRoom, NoRoom, Placed, place, reserve
+from scheduler.placement import HostRoom, Need, NoRoom, Placed, place, reserve
 from xenlaunch import states
 from xenlaunch.errors import Refused
 from xenlaunch.ledger import Ledger
@@ -31,29 +32,39 @@ def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps
     waiting = ledger.records(ledger.waiting(pool))
     if not waiting:
         return 0
-    hosts = inventory.hosts(ledger.in_flight(pool))
+    held = ledger.in_flight(pool)
+    hosts = inventory.hosts(held)
     gone = 0
     for record in waiting:
         need = inventory.need(record.request, record.avoid)
-        verdict = place(hosts.values(), need)
+        rooms = inventory.with_gpus(hosts, need.gpu, held) if need.gpu else hosts
+        verdict = place(rooms.values(), need)
         if isinstance(verdict, NoRoom):
             gone += _turn_away(ledger, record, verdict)
             continue
-        step = _admit(ledger, record, verdict, need.memory, caps)
+        reservation = reservation_of(verdict, need)
+        step = _admit(ledger, record, verdict, reservation, caps)
         if step == "full":
             break
         if step in ("stale", "cloning"):
             continue
         hosts = reserve(hosts, verdict.host.ref, need.memory)
+        held = {**held, record.id: reservation}
         begin(record.id, step)
         gone += 1
     return gone
 
 
-def _admit(ledger: Ledger, record: Record, verdict: Placed, memory: int, caps: Caps) -> str:
-    host = host_of(verdict.host)
-    reservation = {"host": host.ref, "memory": memory}
-    shown = host.model_dump_json()
+def reservation_of(verdict: Placed, need: Need) -> dict[str, Any]:
+    """What is held for a launch until its VM has it: its memory, and its GPU if it needs one."""
+    held = {"host": verdict.host.ref, "memory": need.memory}
+    return {**held, "gpu": need.gpu} if need.gpu else held
+
+
+def _admit(
+    ledger: Ledger, record: Record, verdict: Placed, reservation: dict[str, Any], caps: Caps
+) -> str:
+    shown = host_of(verdict.host).model_dump_json()
     return ledger.admit(record.id, shown, reservation, (caps.in_flight, caps.cloning))
 
 

@@ -1,11 +1,13 @@
 """What a pool has to give right now, read from its cached records and our own reservations."""
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from scheduler.placement import HostRoom, Need, overhead
-from tasks import lookup
+from tasks import graphics, lookup
 from tasks.nets import net_of
 from xenlaunch.errors import PoolError
 from xenlaunch.marks import launch_of_vm
@@ -44,6 +46,29 @@ class Inventory:
             for ref, row in self.records.all("host").items()
         }
 
+    def with_gpus(
+        self, hosts: Mapping[str, HostRoom], wanted: str, reservations: Reservations
+    ) -> dict[str, HostRoom]:
+        """The hosts with how many virtual GPUs they have free, after our reservations.
+
+        A launch whose VM is on a host has its GPU there already.
+        """
+        if not wanted:
+            return dict(hosts)
+        group, _, kind = wanted.partition(" ")
+        room = graphics.room(self.records, graphics.Wanted(group, kind))
+        counted = self._taken()[1]
+        held = Counter(
+            one["host"]
+            for launch, one in reservations.items()
+            if one.get("gpu") == wanted and launch not in counted
+        )
+        found = {}
+        for ref, host in hosts.items():
+            free, idle = room.get(ref, (0, 0))
+            found[ref] = replace(host, gpus=(free - held[ref], idle))
+        return found
+
     def _taken(self) -> tuple[dict[str, int], set[str]]:
         """The memory that VMs take on each host, and the launches whose VMs are among them."""
         taken: dict[str, int] = {}
@@ -68,6 +93,7 @@ class Inventory:
         return Need(
             memory=memory + overhead(limit, most, pv=pv),
             vcpus=most,
+            gpu=self._gpu(request),
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
@@ -84,6 +110,14 @@ class Inventory:
                     found |= net_of(self, nic).shut
             self._shut_by_nics[wanted] = tuple(sorted(found.items()))
         return self._shut_by_nics[wanted]
+
+    def _gpu(self, request: LaunchRequest) -> str:
+        """One that is not there at all is needed nowhere: `connect` will say."""
+        try:
+            found = graphics.find(request.gpu, self.records) if request.gpu else None
+        except PoolError:
+            return ""
+        return f"{found.group} {found.type}" if found else ""
 
     def _template(self, wanted: str) -> Mapping[str, Any]:
         """Looked up once for all launches that this inventory is read for."""

@@ -11,7 +11,10 @@ PAGE: Final = 4096
 
 @dataclass(frozen=True)
 class HostRoom:
-    """What one host has to give: sizes in bytes."""
+    """What one host has to give: sizes in bytes.
+
+    ``gpus``: virtual ones of the wanted group and type, now and if no VM had any.
+    """
 
     ref: str
     uuid: str
@@ -19,16 +22,21 @@ class HostRoom:
     memory: int
     free: int
     pcpus: int
+    gpus: tuple[int, int] = (0, 0)
     usable: bool = True
     why_not: str = ""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one VM takes, and where it would rather be: memory in bytes, overhead included."""
+    """What one VM takes, and where it would rather be: memory in bytes, overhead included.
+
+    ``gpu``: group and type of a virtual GPU, as one word; '' for none.
+    """
 
     memory: int
     vcpus: int = 1
+    gpu: str = ""
     preferred: str = ""
     pinned: bool = False
     avoid: tuple[tuple[str, str], ...] = ()
@@ -87,10 +95,15 @@ def why_not(host: HostRoom, need: Need) -> str:
         return refused
     if need.pinned and host.ref != need.preferred:
         return "is not the host that the request pins the VM to"
-    if not host.usable:
-        return host.why_not
+    return host.why_not if not host.usable else what_lacks(host, need)
+
+
+def what_lacks(host: HostRoom, need: Need) -> str:
+    """What the host has too little of for the VM, or ''."""
     if need.vcpus > host.pcpus:
         return f"has {host.pcpus} CPUs, the VM needs {need.vcpus}"
+    if need.gpu and host.gpus[0] < 1:
+        return "has no GPU free of the group and type that the VM needs"
     if need.memory > host.free:
         return f"has {host.free // MIB} MiB of memory free, the VM needs {need.memory // MIB} MiB"
     return ""
@@ -102,7 +115,8 @@ def could_ever(host: HostRoom, need: Need) -> bool:
         return False
     if need.pinned and host.ref != need.preferred:
         return False
-    return need.vcpus <= host.pcpus and need.memory <= host.memory
+    has_gpu = not need.gpu or host.gpus[1] > 0
+    return has_gpu and need.vcpus <= host.pcpus and need.memory <= host.memory
 
 
 def reserve(hosts: Mapping[str, HostRoom], ref: str, memory: int) -> dict[str, HostRoom]:

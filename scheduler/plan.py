@@ -51,7 +51,8 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
 
 def _hosts(inventory: Inventory, need: Need, sight: Sight, pool: str) -> list[dict[str, Any]]:
     found = []
-    for host in inventory.hosts(sight.ledger.in_flight(pool)).values():
+    held = sight.ledger.in_flight(pool)
+    for host in inventory.with_gpus(inventory.hosts(held), need.gpu, held).values():
         reason = why_not(host, need)
         found.append({"host": host.name, "fits": not reason, "reason": reason})
     return sorted(found, key=lambda host: str(host["host"]))
@@ -100,6 +101,7 @@ def calls(
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
     made += [change.method for change in changes(request, template, ANY_SPEED)]
+    made += ["VGPU.create"] if request.gpu else []
     made += adapting(launch, sizes)
     for disk in request.disks:
         made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []

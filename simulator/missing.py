@@ -65,7 +65,7 @@ host: shutdown reboot prepare_for_poweroff dmesg dmesg_clear get_log send_debug_
   update_firewalld_service_status set_max_cstate set_ntp_mode set_ntp_custom_servers
   get_ntp_servers_status set_timezone list_timezones get_ntp_synchronized set_servertime
 PCI: disable_dom0_access enable_dom0_access get_dom0_access_status
-PGPU: get_remaining_capacity enable_dom0_access disable_dom0_access
+PGPU: enable_dom0_access disable_dom0_access
 GPU_group: get_remaining_capacity
 pool_update: introduce precheck apply pool_apply pool_clean destroy attach detach resync_host
 SR: introduce make probe probe_ext create_new_blob set_physical_size set_virtual_allocation

@@ -1,7 +1,7 @@
 """What a pool is made of: from the command line's few numbers, or described in a JSON file.
 
     name, profile, network_backend     of the pool; profile: current or 8.2
-    hosts        [{name, memory_gib, cpus}]
+    hosts        [{name, memory_gib, cpus, gpus}]
     srs          [{name, type, size_gib, hosts}]  no hosts: all of them share it
     networks     [{name, bridge}]  beside the one for management: each has an interface on each host
     templates    [{name, memory_gib, vcpus, disks_gib, boot, srs}]  boot: bios, uefi or pv; no srs:
@@ -32,6 +32,7 @@ class HostPlan:
     name: str
     memory_gib: int = 128
     cpus: int = 32
+    gpus: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from simulator import plans, rbac
 from simulator.behaviour.vdi import make_row
 from simulator.calls import Call
 from simulator.db import Row
+from simulator.gpus import add_gpus
 from simulator.memory import MIB
 from simulator.plans import HostPlan, Plan, SrPlan
 from simulator.templates import DEFAULT, GIB, add_custom, add_default
@@ -141,6 +142,7 @@ def _add_host(call: Call, number: int, plan: HostPlan, networks: list[Row]) -> R
     for device, network in enumerate(networks):
         _add_pif(call, host, number, device, network, management=device == 0)
     _add_control_domain(call, host)
+    add_gpus(call, host, plan.gpus)
     return host
 
 

@@ -3,6 +3,7 @@
 from tasks import lookup
 from tasks.copied import COPY_SECONDS
 from tasks.drives import is_marked
+from tasks.graphics import give_gpu
 from tasks.hunt import CLONE, hunt, named
 from tasks.owning import own
 from tasks.shape import Change, changes
@@ -35,6 +36,7 @@ def clone(launch: Launch, pool: Pool) -> Launch:
     own(pool, vm, record)
     become_vm(pool, vm, record)
     shape(launch, pool, vm, record)
+    give_gpu(launch.but(vm=vm), pool)
     return launch.but(vm=vm, vm_uuid=record["uuid"], leftovers=named(pool))
 
 

@@ -1,6 +1,6 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
-from tasks import attaching, lookup, remains, storage
+from tasks import attaching, graphics, lookup, remains, storage
 from tasks.hunt import loose_before
 from tasks.nets import net_of
 from tasks.setup import setup_sr
@@ -49,6 +49,8 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     check_machine(request, row)
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
+    if request.gpu is not None:
+        graphics.find(request.gpu, pool.records)
     if request.host is not None:
         lookup.one("host", pool.records.all("host"), request.host)
     sources = tuple(attaching.source(disk, pool) for disk in request.disks)

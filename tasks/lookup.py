@@ -224,4 +224,6 @@ def is_pv(row: Row) -> bool:
 
 
 def _word(cls: str) -> str:
-    return {"sr": "storage repository", "iso": "CD image"}.get(cls, cls)
+    return {"sr": "storage repository", "iso": "CD image", "gpu_group": "group of GPUs"}.get(
+        cls, cls
+    )

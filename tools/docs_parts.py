@@ -30,6 +30,7 @@ from xenlaunch.cli import cli
 from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, Qos, TemplatesDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
+from xenlaunch.gpus import Gpu
 from xenlaunch.guest import Guest
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
@@ -263,7 +264,7 @@ def _path_of(module: str) -> str:
 MODELS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        *(LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Nic),
+        *(LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Gpu, Nic),
         *(Guest, Awaited),
     )
 }

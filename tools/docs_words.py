@@ -109,6 +109,8 @@ OWN_CODES: Final = {
     "DISK_IN_OTHER_HANDS": ("Refused", "An undo leaves a disk that is attached to another VM."),
     "HOST_DOWN": ("Busy", "The VM was started, and then its host went down; refused after 600 s."),
     "FIRMWARE_NOT_UEFI": ("Refused", "`secure_boot` or `vtpm` without uefi."),
+    "GPU_NOT_FOUND": ("Refused", "The pool has no GPU, or no group has the type enabled."),
+    "VGPU_TYPE_NOT_FOUND": ("Refused", "No type of virtual GPU has this name or uuid."),
     "HVM_FIELD_ON_PV": ("Refused", "A field of HVM is given for a template that boots as PV."),
     "GENERATION_DIFFERS": (
         "Busy",
@@ -217,6 +219,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "stays as it is.",
         "disks": "Disks and CD drives beside the template's own, in order.",
         "nics": "Network interfaces, in order. Left out: the template's. `[]`: none.",
+        "gpu": "One virtual GPU, by `{group: …, type: …}`, or by one of the two.",
         "host": "Name or uuid of the host to prefer: taken if the VM fits there, and its affinity.",
         "pin": "Makes `host` the only host that will do: it is waited for.",
         "guest": "What the guest is told, as its [own page](guest.md) says.",
@@ -261,6 +264,11 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "cd": "An empty drive.",
         "device": _DEVICE,
         "bootable": _CD_BOOTS,
+    },
+    "Gpu": {
+        "group": "Name or uuid of a group of GPUs. Without it the one with most GPUs of the type.",
+        "type": "Name of the model, or uuid, of a type of virtual GPU. Without it a whole GPU is "
+        "passed through.",
     },
     "Nic": {
         "network": "Name or uuid of a network that is there; with `vlan` or `tunnel` the one that "

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xenlaunch.disks import Iso as Iso
     from xenlaunch.disks import NewDisk as NewDisk
     from xenlaunch.disks import TemplatesDisk as TemplatesDisk
+    from xenlaunch.gpus import Gpu as Gpu
     from xenlaunch.model import LaunchRequest as LaunchRequest
     from xenlaunch.model import LaunchResult as LaunchResult
     from xenlaunch.model import LaunchStatus as LaunchStatus
@@ -37,6 +38,7 @@ _HOME = {
     "Iso": "xenlaunch.disks",
     "Cd": "xenlaunch.disks",
     "Nic": "xenlaunch.nics",
+    "Gpu": "xenlaunch.gpus",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605  one list, of which __getattr__ is made too

@@ -12,6 +12,7 @@ from xenlaunch.disks import Disk, TemplatesDisk
 from xenlaunch.errors import BadRequest
 from xenlaunch.fields import Label, Name, explain
 from xenlaunch.frozen import Frozen
+from xenlaunch.gpus import Gpu
 from xenlaunch.guest import Guest
 from xenlaunch.machine import Machine
 from xenlaunch.nics import Nic
@@ -32,6 +33,7 @@ class LaunchRequest(Machine):
     template_disks: Annotated[tuple[TemplatesDisk, ...], Field(max_length=64)] = ()
     disks: Annotated[tuple[Disk, ...], Field(max_length=64)] = ()
     nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None
+    gpu: Gpu | None = None
     host: Label | None = None
     pin: StrictBool = False
     guest: Guest | None = None

@@ -11,6 +11,7 @@ _FILES: Final = (
     "bond",
     "devices",
     "directory",
+    "gpu",
     "host",
     "message",
     "migrate",

@@ -18,11 +18,16 @@ from simulator.values import NULL
 def create_vgpu(
     call: Call, vm: str, group: str, device: str, other: dict[str, str], kind: str
 ) -> str:
-    assert_power(call.db.get("VM", vm), "Halted")
+    assert_power(owner := call.db.get("VM", vm), "Halted")
     call.db.get("GPU_group", group)
     if device != "0":
         raise ApiError("INVALID_DEVICE", device)
-    if kind != NULL:
+    if any(row["device"] == device for row in call.db.rows("VGPU", owner["VGPUs"])):
+        raise ApiError("DEVICE_ALREADY_EXISTS", device)
+    if kind == NULL:  # whole GPUs were there before there were types
+        whole = (row for row in call.db.all("VGPU_type") if row["implementation"] == "passthrough")
+        kind = next((row.ref for row in whole), NULL)
+    else:
         call.db.get("VGPU_type", kind)
     values = {"VM": vm, "GPU_group": group, "device": device, "other_config": other, "type": kind}
     return call.db.create("VGPU", **values).ref

@@ -122,6 +122,8 @@ class Duplicate:
         for vif in vifs:
             await self._act("vif", acts)
             copy_vif(call, vif, vm, keep_mac=self.how == "snapshot")
+        for vgpu in call.db.rows("VGPU", list(source["VGPUs"])):
+            copy_vgpu(call, vgpu, vm)
         if source["power_state"] == "Suspended" and call.db.find("VDI", source["suspend_VDI"]):
             await call.phase("memory")
             await self.copy_disks({source["suspend_VDI"]: source["suspend_VDI"]})
@@ -223,6 +225,13 @@ def copy_vif(call: Call, vif: Row, vm: Row, *, keep_mac: bool = False) -> None:
     )
 
 
+def copy_vgpu(call: Call, vgpu: Row, vm: Row) -> None:
+    fields = ("GPU_group", "device", "type")
+    other_config = dict(vgpu["other_config"])
+    values = {name: vgpu[name] for name in fields}
+    call.db.create("VGPU", VM=vm.ref, other_config=other_config, **values)
+
+
 def _copied(call: Call, source: Row, name: str) -> dict[str, Any]:
     """The fields of the new row."""
     values = {
@@ -264,10 +273,16 @@ def _fresh_generation(old: str) -> str:
     return f"{halves[0]}:{halves[1]}"
 
 
+_DEVICES: Final = (
+    *(("VBD", "VBDs"), ("VIF", "VIFs"), ("VGPU", "VGPUs"), ("VTPM", "VTPMs")),
+    ("console", "consoles"),
+)
+
+
 def destroy_rows(call: Call, vm: Row) -> None:
     """Remove a VM's row with its devices and metrics; its disks stay, its memory image goes."""
     db = call.db
-    for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
+    for cls, field in _DEVICES:
         for row in db.rows(cls, list(vm[field])):
             db.destroy(row)
     for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from simulator.behaviour import pif, vbd, vif
+from simulator.behaviour import gpu, pif, vbd, vif
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import forget_memory
 from simulator.behaviour.vm_state import (
@@ -97,6 +97,7 @@ async def run_somewhere(
             await on_host(call, chosen, work)
     finally:
         call.world.memory.unschedule(vm)
+        gpu.unschedule(call, vm)
     return chosen
 
 
@@ -114,6 +115,7 @@ async def _place(call: Call, vm: Row, host: Row | None) -> Row:
         else:
             assert_can_boot_here(call, vm, host)
         call.world.memory.schedule(vm, host.ref)
+        gpu.schedule(call, vm, host)
     return host
 
 
@@ -222,6 +224,7 @@ def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
             vbd.attach(call, row)
     call.world.domains += 1
     call.world.memory.unschedule(vm)
+    gpu.occupy(call, vm)
     db.update(
         vm,
         resident_on=host.ref,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+from simulator.behaviour import gpu
 from simulator.errors import ApiError
 from simulator.locks import exclude
 from simulator.memory import is_hvm, needed_by
@@ -63,6 +64,7 @@ def assert_can_boot_here(call: Call, vm: Row, host: Row, *, memory: bool = True)
         )
     _assert_storage(call, vm, host)
     _assert_networks(call, vm, host)
+    gpu.assert_gpus(call, vm, host)
     if is_hvm(vm) and not any("hvm" in one for one in host["capabilities"]):
         raise ApiError("VM_HVM_REQUIRED", vm.ref)
     if memory:

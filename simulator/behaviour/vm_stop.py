@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator.behaviour import gpu
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import destroy_rows, forget_memory
 from simulator.behaviour.vm_start import detach, on_host
@@ -95,6 +96,7 @@ def become_halted(call: Call, vm: Row) -> None:
 def lose_domain(call: Call, vm: Row, after: str) -> None:
     call.world.guests.stop(vm)
     detach(call, vm)
+    gpu.release(call, vm)
     for console in call.db.rows("console", list(vm["consoles"])):
         call.db.destroy(console)
     call.db.update(vm, resident_on=NULL, domid=-1, power_state=after)

@@ -20,8 +20,13 @@ from xenlaunch.errors import BadRequest
 from xenlaunch.model import LaunchStatus
 
 FILES = {file.stem: read_cases(file.read_text()) for file in sorted(CASES.glob("*.yaml"))}
+POOLS = {"gpu": ("--pool", "gpus")}
 STACKS = [
-    pytest.param(profile, tuple(cases), id=stem if profile == "current" else f"{stem}, {profile}")
+    pytest.param(
+        (*POOLS.get(stem, ()), "--profile", profile),
+        tuple(cases),
+        id=stem if profile == "current" else f"{stem}, {profile}",
+    )
     for stem, all_cases in FILES.items()
     for profile, cases in groupby(
         sorted(all_cases, key=lambda case: case.profile, reverse=True), lambda case: case.profile
@@ -30,11 +35,11 @@ STACKS = [
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("profile", "cases"), STACKS)
+@pytest.mark.parametrize(("options", "cases"), STACKS)
 def test_each_case_becomes_what_it_says_and_its_undo_leaves_nothing(
-    make_stack: MakeStack, profile: str, cases: tuple[Case, ...]
+    make_stack: MakeStack, options: tuple[str, ...], cases: tuple[Case, ...]
 ) -> None:
-    stack = make_stack("--profile", profile)
+    stack = make_stack(*options)
     prepare(stack, cases)
     stack.start_worker()
     others = [case for case in cases if not case.refused]

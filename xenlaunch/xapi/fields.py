@@ -168,5 +168,15 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "tunnel_transport_PIF_of",
         "other_config",
     ),
+    "gpu_group": ("uuid", "name_label", "PGPUs", "enabled_VGPU_types"),
+    "pgpu": (
+        "uuid",
+        "host",
+        "GPU_group",
+        "enabled_VGPU_types",
+        "supported_VGPU_max_capacities",
+    ),
+    "vgpu_type": ("uuid", "model_name", "implementation"),
+    "vgpu": ("uuid", "VM", "type", "resident_on", "scheduled_to_be_resident_on"),
 }
 """By class, as events name it: in lower case."""

@@ -203,3 +203,18 @@ def test_more_memory_or_more_cpus_never_cost_less(memory: int, vcpus: int) -> No
 
     assert steps == sorted(steps)
     assert overhead(memory, vcpus + 1) >= overhead(memory, vcpus)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "takes_it", "ever"),
+    [((1, 4), True, True), ((0, 4), False, True), ((0, 0), False, False)],
+)
+def test_a_vm_with_a_gpu_goes_where_one_is_free(
+    gpus: tuple[int, int],
+    takes_it: bool,  # noqa: FBT001  what is expected
+    ever: bool,  # noqa: FBT001  what is expected
+) -> None:
+    room, need = host(1, gpus=gpus), Need(memory=GIB, gpu="group type")
+
+    assert (why_not(room, need) == "", could_ever(room, need)) == (takes_it, ever)
+    assert why_not(room, Need(memory=GIB)) == ""

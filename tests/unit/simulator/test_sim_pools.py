@@ -24,6 +24,7 @@ SIZES = {
     "small": (4, 2, "8.4.0"),
     "large": (16, 4, "8.4.0"),
     "generation-8.2": (3, 2, "8.2.1"),
+    "gpus": (3, 1, "8.4.0"),
 }
 
 
@@ -130,5 +131,5 @@ def test_a_pool_that_is_nowhere_is_said_in_a_sentence() -> None:
 
     assert ran.returncode == 2
     assert "nowhere" in ran.stderr
-    assert "there are: generation-8.2, large, one-host, small" in ran.stderr
+    assert "there are: generation-8.2, gpus, large, one-host, small" in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -1,0 +1,63 @@
+"""Virtual GPUs are few: a launch waits for one, and a pool without refuses it."""
+
+from collections import Counter
+
+from tests.flow.conftest import MakeStack
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
+
+WHOLE = {"gpu": {"type": "passthrough"}}
+
+
+def hosts_of(stack: Stack) -> Counter[str]:
+    """How many VMs run on each host."""
+    hosts = stack.rows("host")
+    running = [row for row in stack.vms().values() if row["power_state"] == "Running"]
+    return Counter(hosts[row["resident_on"]]["name_label"] for row in running)
+
+
+def test_a_launch_waits_until_a_gpu_is_free(make_stack: MakeStack) -> None:
+    """Five at once are started, none of them on a host that has none free; the sixth waits."""
+    stack = make_stack("--pool", "gpus")
+    stack.start_worker()
+    launches = stack.submit(6, **WHOLE)
+    wait_until(
+        lambda: sum(status.has_ended for status in stack.statuses(launches)) == 5,
+        60,
+        "five have ended",
+    )
+    [waiting] = [status for status in stack.statuses(launches) if not status.has_ended]
+    assert "has no GPU free" in waiting.doing
+    assert hosts_of(stack) == {"host-2": 3, "host-3": 2}
+    refused = [
+        call for call in stack.pool.calls() if call.get("error", "").startswith("VM_REQUIRES")
+    ]
+    assert refused == []
+
+    running = next(ref for ref, row in stack.rows("VM").items() if row["name_label"] == "web-1")
+    other = next(ref for ref, row in stack.rows("VM").items() if row["name_label"] == "web-2")
+    stack.call("VM.hard_shutdown", other if waiting.name == "web-1" else running)
+    assert {status.state for status in stack.ended(launches)} == {"succeeded"}
+
+
+def test_a_pool_without_gpus_says_so(make_stack: MakeStack) -> None:
+    stack = make_stack()
+    stack.start_worker()
+    status = stack.launch(**WHOLE)
+
+    assert status.error is not None
+    assert status.error.message == "The pool has no GPU at all, and the request asks for one."
+    assert stack.changing_calls() == []
+
+
+def test_an_undo_takes_the_gpu_away(make_stack: MakeStack) -> None:
+    stack = make_stack("--pool", "gpus")
+    stack.start_worker()
+    before = stack.lasting()
+    stack.pool.faults({"method": "VM.start_on", "error": ["BOOTLOADER_FAILED", "vm", "no kernel"]})
+    status = stack.launch(**WHOLE)
+
+    assert (status.state, status.leftovers) == ("failed", ())
+    assert not stack.pool.state().get("VGPU")
+    assert stack.lasting() == before
+    stack.assert_nothing_held()
