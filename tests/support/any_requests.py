@@ -46,7 +46,8 @@ def requests() -> st.SearchStrategy[dict[str, Any]]:
 
 def damaged() -> st.SearchStrategy[dict[str, Any]]:
     """Requests with one field made wrong, none of which the schema accepts."""
-    wrong = st.sampled_from((-1, 1.5, "", "\t", [], {}, [[]], {"no": 1}, 1 << 60, True, [None]))
+    # No 1.5: in the plain YAML of a request file that is a word.
+    wrong = st.sampled_from((-1, "", "\t", [], {}, [[]], {"no": 1}, 1 << 60, True, [None]))
     fields = st.sampled_from([*SCHEMA["properties"], "colour", "Name"])
     given = {"name": "web", "template": "debian-12"}
     drawn = st.builds(
