@@ -131,7 +131,7 @@ def contents(run: Any, keys: list[str]) -> list[str]:
     read: dict[str, Callable[[str], Any]] = {
         "hash": lambda key: _sorted(_flat(run("HGETALL", key))),
         "set": lambda key: sorted(run("SMEMBERS", key)),
-        "zset": lambda key: run("ZRANGE", key, 0, -1),
+        "zset": lambda key: sorted(run("ZRANGE", key, 0, -1)),
         "string": lambda key: run("GET", key),
         "list": lambda key: run("LLEN", key),
     }
