@@ -155,6 +155,7 @@ CONTROL_TASKS: Final = {
     names.TASK_LOOK: "A nudge: look at this launch or batch now. It has no result.",
     names.TASK_CANCEL: "Cancels a launch, for Flower, which writes no ledger. It has no result.",
     names.TASK_ADOPT: "Answers `xenlaunch adopt`.",
+    names.TASK_NETWORKS: "Answers `xenlaunch networks prune`.",
     names.TASK_PLAN: "Answers `xenlaunch plan`.",
     names.TASK_POOLS: "Answers `xenlaunch pools`.",
 }

@@ -8,6 +8,7 @@ from celery import Celery
 from scheduler.adopt import Adoption
 from scheduler.overview import overview
 from scheduler.plan import plan
+from scheduler.prune import prune
 from workers import durability
 from workers.duties import Duties
 from xenlaunch import names
@@ -59,6 +60,11 @@ def register_questions(app: Celery, duties: Duties) -> None:
         runtime.register()
         adoption = Adoption(duties.ledger, runtime.generations, runtime.deployment, runtime.reach)
         return [adoption.adopt(pool) for pool in duties.pools]
+
+    @app.task(name=names.TASK_NETWORKS)
+    def answer_networks(pool: str | None, remove: bool) -> list[dict[str, Any]]:  # noqa: FBT001  a message's arguments have no names
+        runtime = duties.runtime
+        return prune(duties, runtime.deployment, runtime.reach, pool, remove=remove)
 
     @app.task(name=names.TASK_POOLS)
     def answer_pools() -> list[dict[str, Any]]:

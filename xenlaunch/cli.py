@@ -201,6 +201,23 @@ def adopt(*, as_json: bool) -> int:
     return NOT_SUCCEEDED if any(pool["error"] for pool in found) else DONE
 
 
+@cli.group()
+def networks() -> None:
+    """Look after the networks that were made for launches."""
+
+
+@networks.command()
+@click.option("--pool", metavar="P", help="Only this pool's.")
+@click.option("--remove", is_flag=True, help="Remove the idle ones.")
+@_json
+def prune(*, pool: str | None, remove: bool, as_json: bool) -> int:
+    """Say which networks that were made for launches are idle; with --remove, remove them."""
+    with _client() as client:
+        found = client.networks(pool, remove=remove)
+    click.echo(json.dumps(found) if as_json else show.networks_text(found))
+    return NOT_SUCCEEDED if any("error" in network for network in found) else DONE
+
+
 @cli.command(name="schema")
 def schema_() -> int:
     """Print the JSON Schema of a request, for editors and programs."""

@@ -260,7 +260,18 @@ class LaunchClient:
         answer: Answers = self._ask(names.TASK_ADOPT, (), timeout)
         return answer
 
-    def _ask(self, task: str, args: tuple[str, ...], timeout: float) -> Any:
+    def networks(
+        self, pool: str | None = None, *, remove: bool = False, timeout: float = ANSWER_SECONDS
+    ) -> Answers:
+        """The networks that the deployment has made on a pool, or on all; removes the idle ones.
+
+        For each network: pool, name, uuid, bridge, stays (why, or ''), removed. A pool that does
+        not answer has pool and error (text) only. Raises `NoWorker`.
+        """
+        answer: Answers = self._ask(names.TASK_NETWORKS, (pool, remove), timeout)
+        return answer
+
+    def _ask(self, task: str, args: tuple[Any, ...], timeout: float) -> Any:
         self._deployment()
         from celery.exceptions import TimeoutError as NoAnswer
 

@@ -33,6 +33,7 @@ TASK_CANCEL: Final = "xenlaunch.cancel"
 TASK_PLAN: Final = "xenlaunch.plan"
 TASK_POOLS: Final = "xenlaunch.pools"
 TASK_ADOPT: Final = "xenlaunch.adopt"
+TASK_NETWORKS: Final = "xenlaunch.networks"
 
 TASK_OF: Final = {
     CONNECT: TASK_CONNECT,

@@ -186,6 +186,21 @@ def _verdict(host: Mapping[str, Any]) -> str:
     return f"{host['host']} {'fits' if host['fits'] else 'does not fit'}{reason}"
 
 
+def networks_text(networks: Iterable[Mapping[str, Any]]) -> str:
+    """The networks that were made for launches, each with why it stays, or that it does not."""
+    lines = [_pruned(network) for network in networks]
+    return "\n".join(printable(line) for line in lines or ["No network was made for launches."])
+
+
+def _pruned(network: Mapping[str, Any]) -> str:
+    if "error" in network:
+        return f"{network['pool']}: {network['error']}"
+    named = f"{network['pool']}: {network['name']} ({network['uuid']})"
+    if network["stays"]:
+        return f"{named} stays: {network['stays']}"
+    return f"{named} {'is removed' if network['removed'] else 'is idle'}"
+
+
 def _network(network: Mapping[str, Any]) -> str:
     if not network["makes"]:
         return f"{network['name']} is there"

@@ -49,6 +49,17 @@ def pifs_of(stack: Stack, network: Mapping[str, Any]) -> list[Mapping[str, Any]]
     return [stack.rows("PIF")[ref] for ref in network["PIFs"]]
 
 
+def carrier(stack: Stack, host: str) -> str:
+    """The interface of a host on the network of the guests."""
+    [network] = [r for r, row in stack.rows("network").items() if row["name_label"] == "guest"]
+    [ref] = [
+        ref
+        for ref, row in stack.rows("PIF").items()
+        if row["network"] == network and stack.rows("host")[row["host"]]["name_label"] == host
+    ]
+    return ref
+
+
 @pytest.mark.timeout(300)
 @GENERATIONS
 def test_ten_launches_make_one_vlan(make_stack: MakeStack, profile: str) -> None:
@@ -61,6 +72,40 @@ def test_ten_launches_make_one_vlan(make_stack: MakeStack, profile: str) -> None
     assert tagged == pifs_of(stack, network_of_the_racers(stack))
     assert Counter(row["host"] for row in tagged) == dict.fromkeys(stack.rows("host"), 1)
     assert len(stack.rows("VLAN")) == HOSTS
+
+
+@pytest.mark.timeout(300)
+def test_a_vlan_that_was_made_by_hand_is_taken_and_spread(make_stack: MakeStack) -> None:
+    stack = make_stack("--hosts", str(HOSTS))
+    record = {"name_label": "accounting", "other_config": {}}
+    network = stack.call("network.create", record)
+    for host in ("host-3", "host-12"):
+        stack.call("VLAN.create", carrier(stack, host), "100", network)
+
+    race(stack, {"network": "guest", "vlan": 100})
+
+    assert ours(stack) == []
+    found = network_of_the_racers(stack)
+    assert found["name_label"] == "accounting"
+    hosts = Counter(row["host"] for row in pifs_of(stack, found))
+    assert hosts == dict.fromkeys(stack.rows("host"), 1)
+
+
+@pytest.mark.timeout(300)
+@GENERATIONS
+@pytest.mark.parametrize("nic", [{"tunnel": 7}, {"broadcast": "vswitch"}], ids=str)
+def test_ten_launches_make_one_tunnel_and_one_vswitch(
+    make_stack: MakeStack, profile: str, nic: Mapping[str, Any]
+) -> None:
+    stack = make_stack("--hosts", str(HOSTS), "--profile", profile)
+
+    race(stack, nic)
+
+    assert ours(stack) == [network_of_the_racers(stack)]
+    pifs = pifs_of(stack, network_of_the_racers(stack))
+    wanted = dict.fromkeys(stack.rows("host"), 1) if "tunnel" in nic else {}
+    assert Counter(row["host"] for row in pifs) == wanted
+    assert [row for row in stack.rows("VIF").values() if row["MAC"] == "FE:FF:FF:FF:FF:FF"] == []
 
 
 def test_a_vlan_on_a_part_of_a_bond_goes_on_the_bond(make_stack: MakeStack) -> None:
