@@ -27,7 +27,8 @@ PASSING: Final = frozenset({"session", "task", "role"})
 MOVING: Final[Mapping[str, frozenset[str]]] = {
     "SR": frozenset({"VDIs", "physical_utilisation", "virtual_allocation"}),
     "network": frozenset({"VIFs"}),
-    "host": frozenset({"resident_VMs"}),
+    "host": frozenset({"resident_VMs", "PIFs"}),
+    "PIF": frozenset({"VLAN_slave_of"}),
     "host_metrics": frozenset({"memory_free", "last_updated"}),
     "VDI": frozenset({"VBDs"}),
     "VM_metrics": frozenset({"last_updated"}),
@@ -149,7 +150,7 @@ def accounted(
         for ref, launch in owners.items()
         if launch in records and records[launch].state == states.SUCCEEDED
     }
-    belongs = parts_of(after, vms | kept)
+    belongs = parts_of(after, vms | kept) | of_the_deployment(after)
     leaks = [
         f"{cls} {row.get('uuid', ref)} is nobody's: {_described(row)}"
         for cls, rows in after.items()
@@ -173,6 +174,17 @@ def parts_of(state: State, owners: set[str]) -> set[str]:
         found |= {row.get("metrics", ""), row.get("guest_metrics", ""), *row.get("consoles", ())}
         found |= {*row.get("VIFs", ()), *row.get("VBDs", ())}
         found |= {state["VBD"][vbd]["VDI"] for vbd in row.get("VBDs", ()) if vbd in state["VBD"]}
+    return found
+
+
+def of_the_deployment(state: State) -> set[str]:
+    """The networks that were made for all launches, with what joins the hosts to them."""
+    found: set[str] = set()
+    for ref, row in state.get("network", {}).items():
+        if row["other_config"].get(names.OTHER_CONFIG_NETWORK) == DEPLOYMENT:
+            pifs = [state["PIF"][pif] for pif in row["PIFs"]]
+            found |= {ref, *row["PIFs"]}
+            found |= {one for pif in pifs for one in (pif["metrics"], pif["VLAN_master_of"])}
     return found
 
 

@@ -1,5 +1,6 @@
 """The kinds of launches that a storm tries: what is asked for, what befalls it, how it may end."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,7 +26,7 @@ class Life:
 
     def request(self, name: str, existing: str) -> LaunchRequest:
         fields = {"template": "debian-12", "memory": "64MiB", **self.fields, "name": name}
-        return LaunchRequest.parse(_with_disk(fields, existing))
+        return LaunchRequest.parse(_with_tag(_with_disk(fields, existing)))
 
 
 def _with_disk(fields: Mapping[str, Any], existing: str) -> dict[str, Any]:
@@ -35,6 +36,13 @@ def _with_disk(fields: Mapping[str, Any], existing: str) -> dict[str, Any]:
         for disk in fields.get("disks", ())
     ]
     return {**fields, "disks": disks}
+
+
+def _with_tag(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with a tag for each name, so that each makes a VLAN and finds none."""
+    tag = 1 + zlib.crc32(fields["name"].encode()) % 4094
+    nics = [{**nic, "vlan": tag} if nic.get("vlan") else nic for nic in fields.get("nics", ())]
+    return {**fields, **({"nics": nics} if nics else {})}
 
 
 def on_vm(launch: str, **rule: Any) -> Rules:
@@ -158,7 +166,7 @@ LIVES: Final[tuple[Life, ...]] = (
     ),
     Life("asks for what there is not", {"nics": [{"network": "nowhere"}]}, FAILED),
     Life("asks for a pool that there is not", {"pool": "attic"}, FAILED),
-    Life("is on a VLAN", {"nics": [{"network": "guest", "vlan": 100}]}),
+    Life("is on a VLAN", {"nics": [{"network": "guest", "vlan": "TAG"}]}),
     Life("boots paravirtualised", {"template": "centos-6-pv", "pv_args": "quiet"}),
     # Those whose worker has died already, at a call that may have happened: what is looked for.
     Life("lost its clone", SMALL, dooms=("after Async.VM.clone clone #1",)),

@@ -24,7 +24,9 @@ NEXT: Final = " #next"
 """Instead of a number: whichever passage comes next."""
 
 _REF: Final = re.compile(
-    r"OpaqueRef:[\w-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\bl-[a-z2-7]{16}\b", re.IGNORECASE
+    r"OpaqueRef:[\w-]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\bl-[a-z2-7]{16}\b"
+    r"|\bxl[0-9a-f]{13}\b",
+    re.IGNORECASE,
 )
 
 
