@@ -7,6 +7,7 @@ from scheduler.accept import Roominess, choose_pool
 from scheduler.inventory import Inventory
 from scheduler.overview import Sight
 from scheduler.placement import Need, why_not
+from scheduler.plan_drives import planned_drives
 from tasks import lookup
 from tasks.connect import pin
 from tasks.copied import adapting
@@ -33,6 +34,7 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
         "memory": None,
         "vcpus": None,
         "hosts": [],
+        "drives": [],
         "networks": [],
         "calls": [],
         "error": None,
@@ -69,6 +71,7 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
     making = [call for network in networks for call in network["makes"]]
     return {
         "template": template,
+        "drives": planned_drives(launch, row, inventory),
         "networks": networks,
         "calls": calls(launch, row, sizes, making),
     }

@@ -142,17 +142,18 @@ def copy_of(reader: Reader, ref: str, row: Row) -> Copy:
 
 def disks_of(reader: Reader, row: Row) -> dict[str, TemplateDisk]:
     """The disks of a template, by device."""
-    drives = [reader.records.get("vbd", vbd) or _drive(reader, vbd) for vbd in row["VBDs"]]
     return {
         str(drive["userdevice"]): reader.template_disk(drive["VDI"])
-        for drive in drives
+        for drive in drives_of(reader, row)
         if drive["type"] == "Disk"
     }
 
 
-def _drive(reader: Reader, vbd: str) -> Row:
-    row: Row = reader.read("VBD.get_record", vbd)
-    return row
+def drives_of(reader: Reader, row: Row) -> list[Row]:
+    """The VBDs of a template: its disks and its CD drives."""
+    return [
+        reader.records.get("vbd", vbd) or reader.read("VBD.get_record", vbd) for vbd in row["VBDs"]
+    ]
 
 
 def room(records: Cache, sr: str) -> int:

@@ -12,7 +12,7 @@ from tasks import lookup
 from xenlaunch.disks import NewDisk, TemplatesDisk
 from xenlaunch.errors import Refused
 from xenlaunch.fields import show_size
-from xenlaunch.model import LaunchRequest, TemplateDisk
+from xenlaunch.model import Launch, LaunchRequest, TemplateDisk
 from xenlaunch.xapi.pool import NULL
 
 Wish = tuple[str, int]
@@ -36,6 +36,13 @@ def moves(
     return tuple(
         move(asked, there(request, asked, disks), pool) for asked in request.template_disks
     )
+
+
+def homes(launch: Launch, disks: dict[str, TemplateDisk]) -> dict[str, str]:
+    """The SR on which each of the template's disks ends up, by device."""
+    moved = zip(launch.request.template_disks, launch.moves, strict=True)
+    went = {str(disk.device): sr for disk, sr in moved if sr != NULL}
+    return {device: went.get(device, disk.sr) for device, disk in disks.items()}
 
 
 def there(

@@ -273,7 +273,6 @@ MODELS: Final[dict[str, type[Any]]] = {
 SHAPES: Final = {
     "MemoryRange": "`{min, max}`",
     "Awaited": "`{nic, family, cidr, port}`",
-    "Guest": "mapping",
 }
 """What a field that is a mapping of its own holds, by the mapping's class."""
 
@@ -335,8 +334,8 @@ def _one_type(name: str, schema: dict[str, Any]) -> str:
     most = schema.get("maximum", schema.get("le"))
     if least == 1 << 20:
         return "size, 1 MiB to 1 PiB"
-    if shape := SHAPES.get(schema.get("$ref", "").rpartition("/")[2]):
-        return shape
+    if "$ref" in schema:
+        return SHAPES.get(schema["$ref"].rpartition("/")[2], "mapping")
     words = {
         "integer": "whole number",
         "number": "number",

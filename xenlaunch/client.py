@@ -238,7 +238,8 @@ class LaunchClient:
         """What a launch of this request would do now, without doing it.
 
         The pool, the template (name, uuid, sr), memory (bytes), vcpus, hosts (host, fits, reason),
-        calls, and an error (code, params, message) or None. Raises `NoWorker`.
+        drives (device, type, size in bytes, sr, stays), networks (name, exists, makes), calls, and
+        an error (code, params, message) or None. Raises `NoWorker`.
         """
         answer: dict[str, Any] = self._ask(
             names.TASK_PLAN, (request.without_data().canonical(),), timeout

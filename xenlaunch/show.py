@@ -174,6 +174,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         lines.append(f"template  {template['name']} ({template['uuid']}) on {template['sr']}")
         lines.append(f"size      {plan['vcpus']} vCPUs, {show_size(plan['memory'])}")
         lines += [f"host      {_verdict(host)}" for host in plan.get("hosts") or ()]
+        lines += [f"drive     {_drive(drive)}" for drive in plan.get("drives") or ()]
         lines += [f"network   {_network(network)}" for network in plan.get("networks") or ()]
         lines += [f"call      {call}" for call in plan.get("calls") or ()]
     if error := plan.get("error"):
@@ -184,6 +185,13 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 def _verdict(host: Mapping[str, Any]) -> str:
     reason = f": {host['reason']}" if host["reason"] else ""
     return f"{host['host']} {'fits' if host['fits'] else 'does not fit'}{reason}"
+
+
+def _drive(drive: Mapping[str, Any]) -> str:
+    if drive["type"] == "CD":
+        return f"{drive['device']}: CD"
+    goes = "" if drive["stays"] else ", removed when it was read"
+    return f"{drive['device']}: {show_size(drive['size'])} on {drive['sr']}{goes}"
 
 
 def networks_text(networks: Iterable[Mapping[str, Any]]) -> str:

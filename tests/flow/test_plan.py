@@ -7,6 +7,7 @@ drawn as soon as it has a case.
 import json
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -104,11 +105,26 @@ def what_differs(stack: Stack, sight: Sight, plan: dict[str, Any], status: Any) 
     [vm] = [row for row in sight.tables["VM"].values() if row["uuid"] == status.vm_uuid]
     if (int(vm["VCPUs_max"]), vm["power_state"]) != (plan["vcpus"], "Running"):
         found.append(f"it has {vm['VCPUs_max']} vCPUs, planned were {plan['vcpus']}")
+    drives, expected = drives_of(sight, vm), [row for row in plan["drives"] if row["stays"]]
+    if drives != expected:
+        found.append(f"its drives are {drives}, planned were {expected}")
     planned = Counter(call for call in plan["calls"] if call not in FOR_ALL)
     made = calls_of(stack, status.id)
     if planned != made:
         found.append(f"unplanned calls {made - planned}, calls that were not made {planned - made}")
     return found
+
+
+def drives_of(sight: Sight, vm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The drives of a VM in the words of a plan."""
+    found = []
+    for drive in (sight.tables["VBD"][ref] for ref in vm["VBDs"]):
+        disk = sight.tables["VDI"].get(drive["VDI"]) if drive["type"] == "Disk" else None
+        size = int(disk["virtual_size"]) if disk else None
+        sr = sight.tables["SR"][disk["SR"]]["name_label"] if disk else None
+        row = {"device": drive["userdevice"], "type": drive["type"], "size": size, "sr": sr}
+        found.append({**row, "stays": True})
+    return sorted(found, key=lambda row: int(row["device"]))
 
 
 def calls_of(stack: Stack, launch: str) -> Counter[str]:
