@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scheduler.sweep import LEAVE, Trace, schedule, trace_of_disk, trace_of_vm, traces, verdict
+from scheduler.sweep import LEAVE, TRACE_OF, Trace, schedule, traces, verdict
+from tasks.bridge import take_out, vifs_of_dom0s
 from tasks.remains import remove_half_made
 from tasks.undo import attempt, remove_disk
 from xenlaunch import names
@@ -71,7 +72,8 @@ class Sweep:
     def listed(self) -> list[Trace]:
         records = self.reach.records
         disks = self.reach.session.read("VDI.get_all_records_where", OURS)
-        return traces(self.deployment, records.all("vm"), disks)
+        bridges = vifs_of_dom0s(self.reach.session, records)
+        return traces(self.deployment, records.all("vm"), disks, bridges)
 
     def records(self, listed: list[Trace]) -> dict[str, Record]:
         launches = sorted({trace.launch for trace in listed})
@@ -85,7 +87,8 @@ class Sweep:
         if trace.cls == "VM":
             failed = remove_half_made(hands, self.deployment, trace.launch, trace.ref)
         else:
-            failed = attempt("VDI", remove_disk, hands, trace.ref)
+            remove = take_out if trace.cls == "VIF" else remove_disk
+            failed = attempt(trace.cls, remove, hands, trace.ref)
         for _, _, error in failed:
             if error.code in ENDS_THE_PASS:
                 raise error
@@ -99,8 +102,7 @@ class Sweep:
         What is gone raises `Refused`, as any call on it would.
         """
         row = self.reach.session.read(f"{trace.cls}.get_record", trace.ref)
-        trace_of = trace_of_vm if trace.cls == "VM" else trace_of_disk
-        found = trace_of(self.deployment, trace.ref, row)
+        found = TRACE_OF[trace.cls](self.deployment, trace.ref, row)
         record = self.records([trace]).get(trace.launch)
         self.reach.permit()
         if found != trace or verdict(trace, record) == LEAVE or not self.held():

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 from tasks.remains import half_made_by
 from xenlaunch import states
-from xenlaunch.marks import is_settled, launch_of_disk, launch_of_name, mark_of_source
+from xenlaunch.marks import (
+    is_settled,
+    launch_of_bridge,
+    launch_of_disk,
+    launch_of_name,
+    mark_of_source,
+)
 from xenlaunch.record import Record
 
 Row = Mapping[str, Any]
@@ -34,7 +40,9 @@ class Trace:
     source: str = ""
 
 
-def traces(deployment: str, vms: Mapping[str, Row], disks: Mapping[str, Row]) -> list[Trace]:
+def traces(
+    deployment: str, vms: Mapping[str, Row], disks: Mapping[str, Row], bridges: Mapping[str, Row]
+) -> list[Trace]:
     """What this deployment's launches have in a pool and its owners have not.
 
     Foreign are: other deployments' objects, snapshots, copies (they bear the name of what they were
@@ -42,6 +50,7 @@ def traces(deployment: str, vms: Mapping[str, Row], disks: Mapping[str, Row]) ->
     """
     found = [trace_of_vm(deployment, ref, row) for ref, row in vms.items()]
     found += [trace_of_disk(deployment, ref, row) for ref, row in disks.items()]
+    found += [trace_of_bridge(deployment, ref, row) for ref, row in bridges.items()]
     return [trace for trace in found if trace is not None]
 
 
@@ -59,6 +68,15 @@ def trace_of_disk(deployment: str, ref: str, row: Row) -> Trace | None:
     if not launch or row["VBDs"] or is_settled(row):
         return None
     return Trace("VDI", ref, row["uuid"], launch)
+
+
+def trace_of_bridge(deployment: str, ref: str, row: Row) -> Trace | None:
+    """A control domain's VIF by which a launch had a bridge made."""
+    launch = launch_of_bridge(row, deployment)
+    return Trace("VIF", ref, row["uuid"], launch) if launch else None
+
+
+TRACE_OF: Final = {"VM": trace_of_vm, "VDI": trace_of_disk, "VIF": trace_of_bridge}
 
 
 def verdict(trace: Trace, record: Record | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tasks.drives import marked
 from tasks.hands import Asked
+from tasks.lookup import Cache
 from tasks.nets import plugs_dom0
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
@@ -19,9 +20,6 @@ from xenlaunch.xapi.pool import Pool
 
 MAC: Final = "FE:FF:FF:FF:FF:FF"
 """The MAC of the control domain's VIF, as CloudStack gives it."""
-
-KEY: Final = "dom0"
-"""What the keys of the calls on such VIFs begin with."""
 
 
 def bring_up(pool: Pool, network: str, host: Host) -> None:
@@ -34,7 +32,7 @@ def bring_up(pool: Pool, network: str, host: Host) -> None:
 
 def through_dom0(pool: Pool, network: str, host: Host) -> None:
     """Plug and unplug a VIF of the control domain."""
-    key = f"{KEY}:{host.uuid}:{network}"
+    key = f"{names.DOM0}:{host.uuid}:{network}"
     if pool.is_done(f"{key}:destroy"):
         return
     vif = _make(pool, f"{key}:create", network, host)
@@ -46,7 +44,7 @@ def through_dom0(pool: Pool, network: str, host: Host) -> None:
 def _make(pool: Pool, key: str, network: str, host: Host) -> str:
     dom0 = control_domain(pool, host.ref)
     row = pool.records.get("network", network) or {}
-    mark = pool.mark(f"{KEY}:{network}")
+    mark = pool.mark(f"{names.DOM0}:{network}")
     record = {
         "VM": dom0,
         "network": network,
@@ -82,6 +80,13 @@ def _lowest_device(pool: Pool, dom0: str, host: Host) -> str:
     return str(min(free, key=int))
 
 
+def vifs_of_dom0s(pool: Asked, records: Cache) -> dict[str, Any]:
+    """The VIFs of the control domains that take any, by ref."""
+    hosts = records.all("host")
+    dom0s = [row["control_domain"] for ref, row in hosts.items() if plugs_dom0(records, ref)]
+    return {ref: row for dom0 in dom0s for ref, row in vifs_of(pool, dom0).items()}
+
+
 def vifs_of(pool: Asked, vm: str) -> dict[str, Any]:
     rows: dict[str, Any] = pool.read("VIF.get_all_records_where", f'field "VM"="{vm}"')
     return rows
@@ -107,13 +112,13 @@ def _is_plugged(pool: Asked, vif: str) -> bool:
 
 def left_in_dom0(pool: Pool) -> Iterator[str]:
     """The VIFs of control domains that this launch has left there, by ref."""
-    hosts = {key.split(":")[1] for key in pool.begun(f"{KEY}:")}
+    hosts = {key.split(":")[1] for key in pool.begun(f"{names.DOM0}:")}
     for uuid in sorted(hosts):
         host = pool.read("host.get_by_uuid", uuid)
         rows = vifs_of(pool, pool.read("host.get_control_domain", host))
         for ref, row in rows.items():
             mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
-            if mark.startswith(pool.mark(f"{KEY}:")):
+            if mark.startswith(pool.mark(f"{names.DOM0}:")):
                 yield ref
 
 

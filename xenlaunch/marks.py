@@ -56,6 +56,13 @@ def launch_of_disk(ref: str, row: Row, deployment: str) -> str:
     return launch if other_config.get(names.OTHER_CONFIG_DISK, ref) == ref else ""
 
 
+def launch_of_bridge(row: Row, deployment: str) -> str:
+    """The launch of this deployment that gave a control domain this VIF, or ''."""
+    mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+    owner, launch, subject = _parts(mark)
+    return launch if owner == deployment and subject.startswith(f"{names.DOM0}:") else ""
+
+
 def launch_of_name(name: str, deployment: str) -> str:
     """The launch whose working name this is, or ''.
 

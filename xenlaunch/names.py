@@ -55,6 +55,9 @@ OTHER_CONFIG_MARK: Final = "xenlaunch"
 OTHER_CONFIG_DISK: Final = "xenlaunch-disk"
 """On a disk that was made for a launch: its own ref. Another's ref in it tells a copy."""
 
+DOM0: Final = "dom0"
+"""What the mark of a control domain's VIF says of it, and the keys of the calls that make it."""
+
 MADE_BY_US: Final = "Made by xenlaunch"
 """The description of the disks that are made: what they are listed by, their marks decide."""
 

@@ -22,11 +22,11 @@ Sweeping = Callable[..., Stack]
 def sweeping(redis_url: str, simulator: StartSimulator, worker: StartWorker) -> Sweeping:
     """A stack that sweeps all the time, after a second's grace or one that is given."""
 
-    def make(grace: float = 1.0) -> Stack:
+    def make(*options: str, grace: float = 1.0) -> Stack:
         every = 0.3
         return Stack(
             redis_url,
-            simulator(),
+            simulator(*options),
             worker,
             sweep_grace_seconds=grace,
             sweep_every_seconds=every,
@@ -65,6 +65,22 @@ def test_what_nobody_remembers_goes_after_its_grace(sweeping: Sweeping) -> None:
 
     wait_until(lambda: stack.lasting() == before, 40, "the pool is as it was")
     assert not any(is_there(stack, *one) for one in remains)
+
+
+def test_a_vif_that_a_dead_launch_has_left_in_a_control_domain_goes(sweeping: Sweeping) -> None:
+    stack = sweeping("--profile", "8.2")
+    [dom0, *_] = [ref for ref, row in stack.rows("VM").items() if row["is_control_domain"]]
+    [network] = stack.call("network.get_by_name_label", "guest")
+    wanted = {"VM": dom0, "network": network, "MAC": "FE:FF:FF:FF:FF:FF", "MTU": "1500"}
+    wanted |= {"qos_algorithm_type": "", "qos_algorithm_params": {}}
+    mark = {names.OTHER_CONFIG_MARK: f"tests/{FORGOTTEN}/dom0:{network}"}
+    ours = stack.call("VIF.create", {**wanted, "device": "0", "other_config": mark})
+    users = stack.call("VIF.create", {**wanted, "device": "1", "other_config": {}})
+    stack.call("VIF.plug", ours)
+    stack.start_worker()
+
+    wait_until(lambda: not is_there(stack, "VIF", ours), 40, "the VIF of the launch is gone")
+    assert is_there(stack, "VIF", users)
 
 
 def test_within_its_grace_nothing_goes_and_another_worker_counts_on(sweeping: Sweeping) -> None:

@@ -7,13 +7,16 @@ from xenlaunch import names
 
 
 def half_made_vm(stack: Stack, launch: str, deployment: str = "tests", **more: bool) -> str:
-    """A VM of this launch as it is after `clone`, with a new disk if wanted; its ref."""
+    """A VM of this launch as it is after `clone`, with a new disk if wanted; its ref.
+
+    What a sweeper knows it by comes last: it must not be gone before it is made.
+    """
     template = next(
         ref
         for ref, row in stack.rows("VM").items()
         if row["is_a_template"] and row["name_label"] == "debian-12"
     )
-    vm = str(stack.call("VM.clone", template, names.working_name(deployment, launch, 1)))
+    vm = str(stack.call("VM.clone", template, "half made"))
     uuid = stack.call("VM.get_uuid", vm)
     if more.get("marked", True):
         mark = f"{deployment}/{launch}/{uuid}"
@@ -23,16 +26,21 @@ def half_made_vm(stack: Stack, launch: str, deployment: str = "tests", **more: b
     if more.get("running", False):
         stack.call("VM.start", vm, False, False)
     if more.get("disk", False):
-        attach(stack, vm, new_disk(stack, launch, deployment), f"{deployment}/{launch}/vbd:0")
+        vdi = new_disk(stack, launch, deployment, said="")
+        attach(stack, vm, vdi, f"{deployment}/{launch}/vbd:0")
+        stack.call("VDI.set_name_description", vdi, names.MADE_BY_US)
+    stack.call("VM.set_name_label", vm, names.working_name(deployment, launch, 1))
     return vm
 
 
-def new_disk(stack: Stack, launch: str, deployment: str = "tests") -> str:
+def new_disk(
+    stack: Stack, launch: str, deployment: str = "tests", said: str = names.MADE_BY_US
+) -> str:
     """A disk that a launch has made, and nothing has yet; its ref."""
     sr = next(ref for ref, row in stack.rows("SR").items() if row["name_label"] == "sr-1")
     record: dict[str, Any] = {
         "name_label": "web data 0",
-        "name_description": names.MADE_BY_US,
+        "name_description": said,
         "SR": sr,
         "virtual_size": str(1 << 30),
         "type": "user",

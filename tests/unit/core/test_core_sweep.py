@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.sweep import AFTER_GRACE, LEAVE, NOW, Trace, schedule, traces, verdict
+from scheduler.sweep import AFTER_GRACE, LEAVE, NOW, Row, Trace, schedule, traces, verdict
 from xenlaunch import names, states
 from xenlaunch.record import Record
 
@@ -81,7 +81,7 @@ def test_a_clone_with_its_sources_mark_goes_where_its_launch_cloned_that(
 ) -> None:
     """Else somebody has cloned a VM of ours, and given it such a name: with all its marks."""
     row = vm(other_config=marks(names.OTHER_CONFIG_FINISHED, mark=SOURCE))
-    [trace] = traces("lab", {"ref": row}, {})
+    [trace] = traces("lab", {"ref": row}, {}, {})
 
     assert (trace.launch, trace.source) == (LAUNCH, SOURCE)
     assert verdict(trace, None if learnt is None else ended(learnt)) == due
@@ -94,30 +94,30 @@ def ended(learnt: dict[str, Any]) -> Record:
 
 @pytest.mark.parametrize("case", OURS_TO_SWEEP)
 def test_a_half_made_vm_is_its_launchs(case: str) -> None:
-    found = traces("lab", {"ref": OURS_TO_SWEEP[case]}, {})
+    found = traces("lab", {"ref": OURS_TO_SWEEP[case]}, {}, {})
 
     assert found == [Trace("VM", "ref", "u-vm", LAUNCH)]
 
 
 @pytest.mark.parametrize("case", NOT_OURS)
 def test_what_is_not_ours_leaves_no_trace(case: str) -> None:
-    assert traces("lab", {"ref": NOT_OURS[case]}, {}) == []
+    assert traces("lab", {"ref": NOT_OURS[case]}, {}, {}) == []
 
 
 def test_a_new_disk_that_nothing_has_is_its_launchs() -> None:
     unsigned = disk(other_config={MARK: f"lab/{LAUNCH}/vdi:0"})
-    found = traces("lab", {}, {"ref": disk(), "new": unsigned})
+    found = traces("lab", {}, {"ref": disk(), "new": unsigned}, {})
 
     assert [trace.ref for trace in found] == ["ref", "new"]
 
 
 @pytest.mark.parametrize("case", DISKS_NOT_OURS)
 def test_a_disk_that_is_not_ours_leaves_no_trace(case: str) -> None:
-    assert traces("lab", {}, {"ref": DISKS_NOT_OURS[case]}) == []
+    assert traces("lab", {}, {"ref": DISKS_NOT_OURS[case]}, {}) == []
 
 
 def test_a_copy_of_our_disk_bears_the_ref_of_ours() -> None:
-    assert traces("lab", {}, {"copy": disk()}) == []
+    assert traces("lab", {}, {"copy": disk()}, {}) == []
 
 
 def record(state: str, vm_uuid: str = "") -> Record:
@@ -163,3 +163,19 @@ def test_what_is_left_alone_is_not_remembered() -> None:
 def test_what_has_no_grace_is_due_at_once_and_after_a_failure_later() -> None:
     assert schedule([(TRACE, NOW)], {}, now=1000, grace=600) == {"ref": 1000}
     assert schedule([(TRACE, NOW)], {"ref": 1900}, now=1000, grace=600) == {"ref": 1900}
+
+
+def bridge(mark: str) -> Row:
+    return {"uuid": "vif", "other_config": {"xenlaunch": mark}}
+
+
+def test_a_vif_of_a_control_domain_is_ours_by_its_mark() -> None:
+    rows: dict[str, Row] = {
+        "ours": bridge("lab/l-1/dom0:OpaqueRef:network"),
+        "another's": bridge("east/l-1/dom0:OpaqueRef:network"),
+        "a guest's": bridge("lab/l-1/vif:0"),
+        "by hand": {"uuid": "vif", "other_config": {}},
+    }
+
+    [trace] = traces("lab", {}, {}, rows)
+    assert (trace.cls, trace.ref, trace.launch) == ("VIF", "ours", "l-1")
