@@ -168,16 +168,19 @@ def remove_record(pool: Hands, vm: str) -> None:
 
 
 def remove_disk(pool: Hands, vdi: str) -> None:
+    """Destroy a disk; for one that is gone nothing is sent, though it may be looked at often."""
     key = f"{names.UNDO}:disk:{vdi}"
     if not pool.is_open(key):
-        check_ours_alone(pool, vdi)
+        record = look(pool, "VDI", vdi)
+        if record is None:
+            return
+        check_ours_alone(pool, record)
     pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS)
 
 
-def check_ours_alone(pool: Hands, vdi: str) -> None:
+def check_ours_alone(pool: Hands, record: dict[str, Any]) -> None:
     """A disk that somebody has attached to a VM of theirs is not taken away from it."""
-    record = look(pool, "VDI", vdi) or {}
-    for vbd in record.get("VBDs", ()):
+    for vbd in record["VBDs"]:
         drive = look(pool, "VBD", vbd)
         if drive is not None and drive["VM"] not in pool.made("VM"):
             raise Refused(

@@ -40,6 +40,23 @@ def test_a_disk_that_was_there_before_survives_the_undo(stack: Stack) -> None:
     assert stack.lasting() == before
 
 
+def test_what_is_gone_already_is_not_destroyed_once_more(stack: Stack) -> None:
+    """Each such call would end in an error, and let all that had ended so before be sent again."""
+    donor = stack.launch(name="donor", disks=[{"new": "1GiB"}] * 5)
+    stack.call("VM.hard_shutdown", stack.call("VM.get_by_uuid", donor.vm_uuid))
+    before = stack.lasting()
+    stack.pool.faults(FAILING_START)
+    left_out = [{"device": device, "keep": False} for device in (1, 2, 4, 5)]
+    status = stack.launch(template="donor-1", template_disks=left_out)
+    destroyed = [
+        call["outcome"] for call in stack.changing_calls() if call["method"].endswith("VDI.destroy")
+    ]
+
+    assert (status.state, status.leftovers) == ("failed", ())
+    assert destroyed == ["ok"] * 6
+    assert stack.lasting() == before
+
+
 def test_a_failed_launch_is_kept_when_asked(stack: Stack) -> None:
     stack.pool.faults(FAILING_START)
     status = stack.launch(on_failure="keep")
