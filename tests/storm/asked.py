@@ -7,7 +7,7 @@ from tasks.vifs import derived_mac
 from tests.storm.rig import DEPLOYMENT
 from xenlaunch import names
 from xenlaunch.deed import Deed
-from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
+from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk, TemplatesDisk
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
 from xenlaunch.record import Record
@@ -21,12 +21,13 @@ def differences(state: State, ref: str, record: Record) -> Iterator[str]:
     vm, request = state["VM"][ref], record.request
     template = next(
         row
-        for row in state["VM"].values()
-        if row["is_a_template"] and row["name_label"] == request.template
+        for other, row in state["VM"].items()
+        if other != ref and row["name_label"] == request.template
     )
     yield from _different(vm, _of_the_vm(state, vm, record, template))
     yield from _of_the_disks(state, vm, record, template)
     yield from _of_the_interfaces(state, vm, record, template)
+    yield from _of_what_it_is_told(state, vm, request)
     result = record.result
     if result.vm_uuid != vm["uuid"] or sorted(result.macs) != sorted(_macs(state, vm)):
         yield f"its result says {result.vm_uuid} {result.macs}"
@@ -68,6 +69,18 @@ def _of_the_vm(state: State, vm: Row, record: Record, template: Row) -> dict[str
     return wanted
 
 
+def _of_what_it_is_told(state: State, vm: Row, request: LaunchRequest) -> Iterator[str]:
+    """Its words in xenstore; and its GPU, of which there is one where one is asked for."""
+    told = request.guest.xenstore_data if request.guest else {}
+    for key, value in told.items():
+        wanted = value.replace("{name}", request.name)
+        if vm["xenstore_data"].get(f"vm-data/{key}") != wanted:
+            yield f"its xenstore does not say {wanted!r} of {key}"
+    kinds = [state["VGPU_type"][state["VGPU"][ref]["type"]]["model_name"] for ref in vm["VGPUs"]]
+    if kinds != ([request.gpu.type] if request.gpu else []):
+        yield f"its GPUs are {kinds}"
+
+
 def _deed(vm: Row, record: Record) -> str:
     """What says that the VM is finished, where it says so of this launch; else what is missing."""
     written = str(vm["other_config"].get(names.OTHER_CONFIG_FINISHED, ""))
@@ -78,26 +91,63 @@ def _deed(vm: Row, record: Record) -> str:
 
 def _of_the_disks(state: State, vm: Row, record: Record, template: Row) -> Iterator[str]:
     drives = [state["VBD"][vbd] for vbd in vm["VBDs"]]
-    own = [row for row in drives if names.OTHER_CONFIG_MARK not in row["other_config"]]
     theirs = [state["VBD"][vbd] for vbd in template["VBDs"]]
-    if _sizes(state, own) != _sizes(state, theirs):
-        yield f"its own disks are {_sizes(state, own)}, and not {_sizes(state, theirs)}"
-    if {row["VDI"] for row in own} & {row["VDI"] for row in theirs}:
-        yield "it has a disk of its template"
-    wanted = len(template["VBDs"]) + len(record.request.disks)
-    if len(drives) != wanted:
-        yield f"it has {len(drives)} drives, and not {wanted}"
-    for index, disk in enumerate(record.request.disks):
-        mark = f"{DEPLOYMENT}/{record.id}/vbd:{index}"
-        found = [row for row in drives if row["other_config"].get(names.OTHER_CONFIG_MARK) == mark]
+    marks = [f"{DEPLOYMENT}/{record.id}/vbd:{index}" for index in range(len(record.request.disks))]
+    own = [row for row in drives if _mark(row) not in marks]
+    yield from _of_the_copied(state, own, theirs, record.request)
+    for index, (mark, disk) in enumerate(zip(marks, record.request.disks, strict=True)):
+        found = [row for row in drives if _mark(row) == mark]
         if len(found) != 1:
             yield f"it has {len(found)} drives for disk {index}"
         else:
             yield from _of_a_drive(state, found[0], record, index, disk)
 
 
-def _sizes(state: State, drives: list[Row]) -> list[int]:
-    return sorted(state["VDI"].get(row["VDI"], {}).get("virtual_size", 0) for row in drives)
+def _mark(row: Row) -> str:
+    return str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+
+
+def _of_the_copied(
+    state: State, own: list[Row], theirs: list[Row], request: LaunchRequest
+) -> Iterator[str]:
+    """The drives that came with the clone, or took the place of those; no other is left."""
+    asked = {str(disk.device): disk for disk in request.template_disks}
+    pairs = [(row, asked.get(row["userdevice"])) for row in theirs]
+    kept = {row["userdevice"]: (row, disk) for row, disk in pairs if disk is None or disk.keep}
+    devices = sorted(row["userdevice"] for row in own)
+    if devices != sorted(kept):
+        yield f"its own drives are {devices}, and not {sorted(kept)}"
+        return
+    if {row["VDI"] for row in own} & {row["VDI"] for row in theirs}:
+        yield "it has a disk of its template"
+    for row in own:
+        was, disk = kept[row["userdevice"]]
+        found = state["VDI"].get(row["VDI"], {})
+        wanted = _copied(state["VDI"].get(was["VDI"], {}), disk)
+        place = (disk and disk.sr) or request.sr
+        if place:
+            found = {**found, "place": state["SR"][found["SR"]]["name_label"]}
+            wanted["place"] = place
+        yield from _of_a_disk(row["userdevice"], found, wanted)
+
+
+def _of_a_disk(device: str, found: Row, wanted: Row) -> Iterator[str]:
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            yield f"the {name} of its own disk {device} is {found.get(name)!r}, and not {value!r}"
+
+
+def _copied(was: Row, disk: TemplatesDisk | None) -> dict[str, Any]:
+    """What a disk is to be that came with the clone of one that was so."""
+    wanted = {name: was.get(name) for name in ("virtual_size", "name_label", "name_description")}
+    if disk is not None:
+        asked = {
+            "virtual_size": disk.size,
+            "name_label": disk.name,
+            "name_description": disk.description,
+        }
+        wanted |= {name: value for name, value in asked.items() if value is not None}
+    return wanted
 
 
 def _of_a_drive(state: State, vbd: Row, record: Record, index: int, disk: Disk) -> Iterator[str]:

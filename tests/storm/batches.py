@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.storm.checker import Expected, Findings, check, in_the_log, vms_of
-from tests.storm.lives import Life
+from tests.storm.lives import SOURCE, Life
 from tests.storm.owner import Owner
 from tests.storm.points import Points
 from tests.storm.rig import DEPLOYMENT, Rig
 from tests.support.waiting import wait_until
 from xenlaunch.client import CANCELLED_BY_OWNER
+from xenlaunch.errors import TooLate
 from xenlaunch.ledger import launch_id
 from xenlaunch.model import LaunchRequest
 from xenlaunch.names import OTHER_CONFIG_MARK
@@ -51,6 +52,14 @@ class Ended:
     deaths: int = 0
 
 
+def make_source(rig: Rig, owner: Owner) -> None:
+    """Have a launch make the VM that others are cloned from; its owner halts it."""
+    fields = {"name": SOURCE, "template": "debian-12", "disks": [{"new": "1GiB"}] * 2}
+    launch = rig.client.submit(LaunchRequest.parse(fields), token=SOURCE).id
+    wait_until(lambda: not rig.untold([launch]), 60, "the source is there")
+    owner.halt(SOURCE)
+
+
 class Batches:
     """Runs batches on one rig, whose workers pass points."""
 
@@ -59,6 +68,7 @@ class Batches:
         self.points = points
         self.owner = owner
         self.existing = owner.make_disk("somebody's disk", "sr-2")
+        make_source(rig, owner)
         self._count = 0
 
     def run(
@@ -101,6 +111,7 @@ class Batches:
 
     def _see_through(self, launches: Mapping[str, Doomed]) -> None:
         to_cancel = {launch: one for launch, one in launches.items() if one.life.cancel_when}
+        to_reopen = {launch: one.life.then for launch, one in launches.items() if one.life.then}
         untold: set[str] = set(launches)
 
         def all_told() -> bool:
@@ -112,6 +123,10 @@ class Batches:
                     self.rig.ledger.cancel(record.id, CANCELLED_BY_OWNER)
                     del to_cancel[record.id]
             untold = self.rig.untold(list(untold))
+            for launch in to_reopen.keys() - untold:
+                with suppress(TooLate):  # it has ended otherwise: the checker says so
+                    to_reopen.pop(launch)(self.rig.client, launch)
+                untold.add(launch)
             return not untold
 
         with suppress(AssertionError):  # the checker says which have not

@@ -31,6 +31,9 @@ MOVING: Final[Mapping[str, frozenset[str]]] = {
     "PIF": frozenset({"VLAN_slave_of"}),
     "host_metrics": frozenset({"memory_free", "last_updated"}),
     "VDI": frozenset({"VBDs"}),
+    "PGPU": frozenset({"resident_VGPUs"}),
+    "GPU_group": frozenset({"VGPUs"}),
+    "VGPU_type": frozenset({"VGPUs"}),
     "VM_metrics": frozenset({"last_updated"}),
     "pool": frozenset({"master"}),
 }
@@ -97,7 +100,7 @@ def check(
     found += Findings(wrong=tuple(ended_wrongly(records.values(), launches)))
     found += of_vms(after, records)
     found += accounted(before, after, records, launches)
-    found += Findings(wrong=tuple(touched(before, after)), leaks=tuple(held(ledger, url)))
+    found += Findings(wrong=tuple(touched(before, after)), leaks=tuple(held(ledger, url, records)))
     return found
 
 
@@ -172,7 +175,7 @@ def parts_of(state: State, owners: set[str]) -> set[str]:
     for ref in owners:
         row = state.get("VM", {}).get(ref, {})
         found |= {row.get("metrics", ""), row.get("guest_metrics", ""), *row.get("consoles", ())}
-        found |= {*row.get("VIFs", ()), *row.get("VBDs", ())}
+        found |= {*row.get("VIFs", ()), *row.get("VBDs", ()), *row.get("VGPUs", ())}
         found |= {state["VBD"][vbd]["VDI"] for vbd in row.get("VBDs", ()) if vbd in state["VBD"]}
     return found
 
@@ -221,24 +224,30 @@ def _foreign(value: Any) -> Any:
     return {key: held for key, held in value.items() if not key.startswith("xenlaunch-")}
 
 
-def held(ledger: Ledger, url: str) -> list[str]:
+def held(ledger: Ledger, url: str, launches: Iterable[str]) -> list[str]:
     """Slots, reservations, places in a line, waits and claims that outlive their launches."""
     found = [f"the key {key} never expires" for key in leaked_keys(url)]
     for kind in ("inflight", "cloning", "parked", "waiting", "macs"):
         key = ledger.store.key(kind, POOL)
         if ledger.store.redis.exists(key):
             found.append(f"{key} is not empty")
+    told = (ledger.store.key("launch", launch) for launch in launches)
+    found += [f"{key} holds what its guest was told" for key in told
+              if ledger.store.redis.hexists(key, "setup")]  # fmt: skip
     due = ledger.store.redis.zrange(ledger.store.key("due"), 0, -1)
     return [*found, *(f"{launch} is due for ever" for launch in due)]
 
 
 def untold(ledger: Ledger, records: Iterable[Record]) -> Iterator[str]:
-    """The launches of whose end whoever waits for it does not hear the truth."""
-    wanted = {states.SUCCEEDED: "SUCCESS"}
+    """The launches of whose end whoever waits for it does not hear the truth.
+
+    Of one that has succeeded and was destroyed later it is said that it has succeeded.
+    """
     for record in records:
+        wanted = "SUCCESS" if record.fields.get("result") else "FAILURE"
         key = ledger.store.key(f"celery-task-meta-{record.id}.poll")
         stored = json.loads(ledger.store.redis.get(key) or "{}")
-        if record.ended and stored.get("status") != wanted.get(record.state, "FAILURE"):
+        if record.ended and stored.get("status") != wanted:
             yield f"{record.id} ended {record.state}, and its result says {stored.get('status')}"
 
 

@@ -94,9 +94,8 @@ def install(points: Points) -> None:
         setattr(owner, name, with_points)
 
     around(Store, "run", of_script)
-    around(Session, "send", of_send)
-    around(Session, "read", of_read)
-    around(Session, "end", lambda _: (_subject(), "session.end"))
+    for name, label in CALLS.items():
+        around(Session, name, label)
     for owner, written in WRITES.items():
         module, _, name = owner.rpartition(".")
         for method in written:
@@ -175,6 +174,15 @@ def of_send(
 
 def of_read(method: str, *_: Any, **__: Any) -> tuple[str, str] | None:
     return (_subject(), method) if method in CHANGING_READS else None
+
+
+CALLS: Final[Mapping[str, Callable[..., tuple[str, str] | None]]] = {
+    "send": of_send,
+    "read": of_read,
+    "upload": lambda *_, **__: (_subject(), "upload"),
+    "end": lambda _: (_subject(), "session.end"),
+}
+"""What a session does that may change something in a pool, and how its points are called."""
 
 
 if __name__ == "__main__":

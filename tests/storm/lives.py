@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.storm.rig import DEPLOYMENT
+from xenlaunch import LaunchClient
 from xenlaunch.model import LaunchRequest
 from xenlaunch.record import Record
 
@@ -14,7 +15,10 @@ Rules = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Life:
-    """One kind of launch; ``ends`` has the states in which it may end."""
+    """One kind of launch; ``ends`` has the states in which it may end.
+
+    ``then`` is what its owner wants of it when it has ended, and ``ends`` how it ends after that.
+    """
 
     name: str
     fields: Mapping[str, Any]
@@ -23,6 +27,7 @@ class Life:
     cancel_when: Callable[[Record], bool] | None = None
     dooms: tuple[str, ...] = ()
     leaves: bool = False
+    then: Callable[[LaunchClient, str], object] | None = None
 
     def request(self, name: str, existing: str) -> LaunchRequest:
         fields = {"template": "debian-12", "memory": "64MiB", **self.fields, "name": name}
@@ -52,6 +57,10 @@ def on_vm(launch: str, **rule: Any) -> Rules:
 
 def fails_to_start(launch: str) -> Rules:
     return on_vm(launch, method="VM.start_on", error=["BOOTLOADER_FAILED", "vm", "no kernel"])
+
+
+def fails_once_to_start(launch: str) -> Rules:
+    return [{**rule, "times": 1} for rule in fails_to_start(launch)]
 
 
 def finds_no_memory(launch: str) -> Rules:
@@ -91,11 +100,11 @@ starts_late: Final = late("VM.start_on", "placed", 2.5)
 starts_later: Final = late("VM.start_on", "placed", 6)
 
 
-def is_cut(phase: str) -> Callable[[str], Rules]:
+def is_cut(phase: str, method: str = "VM.clone") -> Callable[[str], Rules]:
     """The toolstack restarts in the middle of the clone, just before this phase of it."""
 
     def rules(launch: str) -> Rules:
-        return on_vm(launch, method="VM.clone", phase=phase, action="restart", times=1)
+        return on_vm(launch, method=method, phase=phase, action="restart", times=1)
 
     return rules
 
@@ -131,7 +140,36 @@ RICH: Final[dict[str, Any]] = {
 }
 SMALL: Final[dict[str, Any]] = {"disks": [{"new": "1GiB"}], "nics": [{"network": "guest"}]}
 
+SOURCE: Final = "golden"
+"""The VM that a launch has made before all others, with three disks, from which some are made."""
+
+TOLD: Final[dict[str, Any]] = {
+    "template": SOURCE,
+    "clone": "full",
+    "sr": "sr-1",
+    "template_disks": [
+        {"device": 0, "size": "9GiB", "name": "moved", "description": "new", "sr": "sr-2"},
+        {"device": 1, "keep": False},
+        {"device": 2, "size": "2GiB", "name": "grown", "description": "where it lies"},
+    ],
+    "gpu": {"type": "Pretended GPU quarter"},
+    "nics": [{"network": "guest"}],
+    "guest": {
+        "user_data": "#cloud-config\n# {name} {mac}\n",
+        "xenstore_data": {"told": "{name}"},
+        "remove_after": "agent",
+    },
+    "wait_seconds": 120,
+}
+"""A whole copy with other disks than its source's, a GPU, and a drive that goes once read."""
+
+GUARDED: Final[dict[str, Any]] = {
+    **SMALL,
+    "blocked_operations": {"destroy": "ask first", "hard_shutdown": "ask first"},
+}
+
 FAILED: Final = frozenset({"failed"})
+DESTROYED: Final = frozenset({"destroyed"})
 CANCELLED: Final = frozenset({"cancelled", "succeeded"})
 
 LIVES: Final[tuple[Life, ...]] = (
@@ -168,6 +206,18 @@ LIVES: Final[tuple[Life, ...]] = (
     Life("asks for a pool that there is not", {"pool": "attic"}, FAILED),
     Life("is on a VLAN", {"nics": [{"network": "guest", "vlan": "TAG"}]}),
     Life("boots paravirtualised", {"template": "centos-6-pv", "pv_args": "quiet"}),
+    Life("is copied and told", TOLD),
+    Life("is copied and told, and fails", TOLD, FAILED, fails_to_start),
+    Life("is cut in its copy", TOLD, befalls=is_cut("disk", "VM.copy")),
+    # Those of whom their owner wants something else when they have ended.
+    Life("is destroyed", GUARDED, DESTROYED, then=LaunchClient.destroy),
+    Life("fails, and is tried again", {}, befalls=fails_once_to_start, then=LaunchClient.retry),
+    Life(
+        "is kept, and tried again",
+        {**SMALL, "on_failure": "keep"},
+        befalls=fails_once_to_start,
+        then=LaunchClient.retry,
+    ),
     # Those whose worker has died already, at a call that may have happened: what is looked for.
     Life("lost its clone", SMALL, dooms=("after Async.VM.clone clone #1",)),
     Life("lost its clone's answer", SMALL, dooms=("before outcome clone open with task #1",)),

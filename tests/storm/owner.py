@@ -47,6 +47,11 @@ class Owner:
         vdi = self.session.send("VDI.create", fields, as_login=self.session.login)
         return str(self.session.read("VDI.get_uuid", vdi))
 
+    def halt(self, name: str) -> None:
+        """Stop a VM, and return when the pool says that it has stopped."""
+        [vm] = self.session.read("VM.get_by_name_label", name)
+        self.session.send("VM.hard_shutdown", vm, as_login=self.session.login)
+
     def leave_half_made(self, launch: str) -> None:
         """Leave what a launch would leave that nobody remembers: a half-made VM, and a new disk."""
         rows = self.pool.state()["VM"].items()

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 DEPLOYMENT: Final = "storm"
 POOL: Final = "lab"
+PLAN: Final = Path(__file__).with_name("pool.json")
 WORKER: Final = ("-A", "workers", "worker", "-P", "threads", "-l", "INFO")
 QUIETLY: Final = ("--without-mingle", "--without-gossip")
 
@@ -42,7 +43,7 @@ class Rig:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.redis = EmbeddedServer(folder / "redis")
-        pool = ["--hosts", "4", "--srs", "2", "--time-scale", str(time_scale), *options]
+        pool = ["--pool", str(PLAN), "--time-scale", str(time_scale), *options]
         self.pool = SimulatorProcess(folder / "simulator.log", *pool)
         self.nursery = Nursery()
         self.wanted = workers

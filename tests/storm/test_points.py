@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.storm.doomed_worker import CHANGING_READS, WRITES
+from tests.storm.doomed_worker import CALLS, CHANGING_READS, WRITES
 from tests.support.paths import ROOT
+from xenlaunch.xapi.session import Session
 
 WRITING = {
     *("hset", "hsetnx", "hdel", "hincrby", "set", "setex", "psetex", "delete", "unlink"),
@@ -61,3 +62,10 @@ def test_every_question_that_changes_something_has_its_points() -> None:
     questions = {name for name in asked if name.partition(".")[2].startswith(("get_", "assert_"))}
 
     assert asked - questions - {"event.inject"} == CHANGING_READS
+
+
+def test_every_way_to_a_pool_has_its_points() -> None:
+    """Who adds another to `Session` says here whether it changes something."""
+    public = {name for name, one in vars(Session).items() if callable(one) and name[0] != "_"}
+
+    assert public - {"close", "long_poll"} == set(CALLS)
