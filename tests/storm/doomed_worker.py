@@ -146,6 +146,8 @@ def of_script(script: str, subject: str, *arguments: Any) -> tuple[str, str]:
     """Whom a script of the ledger is about, and what it says, in words that repeat."""
     if script == "renew":
         return "process", "renew"
+    if script == "again":  # the calls to be made anew, which follow, are in no order
+        arguments = arguments[:3]
     said = " ".join([script, *filter(None, map(_in_words, arguments))])
     if _subject() == ADOPTION:
         return ADOPTION, said
