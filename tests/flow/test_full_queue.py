@@ -28,6 +28,10 @@ def fill(stack: Stack, by_hand: ByHand) -> list[str]:
     return tasks
 
 
+def all_ended(by_hand: ByHand, tasks: list[str]) -> bool:
+    return all(by_hand.call("task.get_status", task) != "pending" for task in tasks)
+
+
 def by_hand_waits(by_hand: ByHand, tasks: list[str]) -> bool:
     """Whether all of these have been begun, and nearly all of them wait for their turn."""
     states = Counter(by_hand.call("task.get_status", task) for task in tasks)
@@ -44,12 +48,13 @@ def test_a_batch_comes_up_beside_others_who_fill_the_queue(make_stack: MakeStack
     stack.pool.control("PUT", "/latency", {"VDI.create": 0.25})
     stack.start_worker()
     by_hand = ByHand(stack.pool)
-    fill(stack, by_hand)
+    tasks = fill(stack, by_hand)
     launches = stack.submit(20, **SMALL, disks=[{"new": "1GiB", "sr": "sr-1"}])
     ended = stack.ended(launches, 200)
 
     assert Counter(status.state for status in ended) == {"succeeded": 20}
     assert refusals(stack) > 0
+    wait_until(lambda: all_ended(by_hand, tasks), 60, "nothing is made for the others any more")
     disks = Counter(row["name_label"] for row in stack.rows("VDI").values() if not row["VBDs"])
     assert disks["theirs"] > WAITERS_MAX // 2
     for disk in (ref for ref, row in stack.rows("VDI").items() if row["name_label"] == "theirs"):

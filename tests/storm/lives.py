@@ -95,9 +95,9 @@ def late(method: str, phase: str, seconds: float) -> Callable[[str], Rules]:
     return rules
 
 
-clones_late: Final = late("VM.clone", "vbd", 2.5)
-starts_late: Final = late("VM.start_on", "placed", 2.5)
-starts_later: Final = late("VM.start_on", "placed", 6)
+clones_late: Final = late("VM.clone", "vbd", 10)
+starts_late: Final = late("VM.start_on", "placed", 10)
+starts_later: Final = late("VM.start_on", "placed", 12)
 
 
 def is_cut(phase: str, method: str = "VM.clone") -> Callable[[str], Rules]:

@@ -266,4 +266,5 @@ def test_every_class_keeps_its_uuid() -> None:
     assert set(FIELDS) == {
         *("pool", "host", "host_metrics", "host_cpu", "sr", "pbd"),
         *("vm", "vm_guest_metrics", "vbd", "vif", "network", "pif"),
+        *("vgpu", "vgpu_type", "gpu_group", "pgpu"),
     }
