@@ -7,11 +7,12 @@ input it has all of them destroyed, and goes on with the next file. It ends wher
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from tests.conftest import starter
-from tests.flow.test_cases import FILES, prepare, run
+from tests.flow.test_cases import FILES, POOLS, prepare, run
 from tests.support.cases import Case
 from tests.support.simulators import SimulatorProcess
 from tests.support.stacks import Stack
@@ -19,18 +20,30 @@ from workers.embedded import EmbeddedServer
 
 
 def main(folder: Path) -> None:
+    pools = dict.fromkeys(POOLS.get(file, ()) for file in FILES)
+    for number, options in enumerate(pools):
+        files = {file: cases for file, cases in FILES.items() if POOLS.get(file, ()) == options}
+        if not show_all(folder / str(number), options, files):
+            return
+
+
+def show_all(folder: Path, options: Sequence[str], files: Mapping[str, Sequence[Case]]) -> bool:
+    """Show the files of cases that are for one pool, on a stack of its own."""
+    folder.mkdir()
     with ExitStack() as closing:
         redis = EmbeddedServer(folder / "redis", appendfsync="everysec")
         closing.enter_context(redis)
-        pool = SimulatorProcess(folder / "simulator.log", "--time-scale", "0", "--srs", "2")
+        usual = ("--time-scale", "0", "--srs", "2")
+        pool = SimulatorProcess(folder / "simulator.log", *(options or usual))
         closing.callback(pool.stop)
         pool.child.start()
         stack = Stack(redis.url, pool, starter(redis.url, folder, closing))
         stack.start_worker()
-        for file, cases in FILES.items():
+        for file, cases in files.items():
             wanted = [one for one in cases if one.profile == "current" and not one.refused]
             if wanted and not show(stack, file, wanted):
-                return
+                return False
+    return True
 
 
 def show(stack: Stack, file: str, cases: list[Case]) -> bool:
