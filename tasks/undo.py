@@ -180,7 +180,7 @@ def remove_disk(pool: Hands, vdi: str) -> None:
 
 def check_ours_alone(pool: Hands, record: dict[str, Any]) -> None:
     """A disk that somebody has attached to a VM of theirs is not taken away from it."""
-    for vbd in record["VBDs"]:
+    for vbd in record.get("VBDs", ()):
         drive = look(pool, "VBD", vbd)
         if drive is not None and drive["VM"] not in pool.made("VM"):
             raise Refused(
