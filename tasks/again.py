@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.undo import is_halted, look, own_vms, undo
+from tasks.looking import look
+from tasks.undo import is_halted, own_vms, undo
 from xenlaunch import names
 from xenlaunch.model import Launch, Leftover
 from xenlaunch.xapi.pool import Pool

@@ -6,13 +6,15 @@ and removed again. Such a VIF bears the launch's mark; one that a dead worker ha
 it, by whoever does the step again or undoes the launch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tasks.drives import marked
 from tasks.hands import Asked
+from tasks.looking import look
 from tasks.lookup import Cache
 from tasks.nets import plugs_dom0
+from tasks.vifs import interfaces
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
 from xenlaunch.model import Host
@@ -38,7 +40,9 @@ def through_dom0(pool: Pool, network: str, host: Host) -> None:
     vif = _make(pool, f"{key}:create", network, host)
     pool.do(f"{key}:plug", "VIF.plug", vif, find=lambda: "" if _is_plugged(pool, vif) else None)
     pool.do(f"{key}:unplug", "VIF.unplug", vif, find=lambda: None if _is_plugged(pool, vif) else "")
-    pool.do(f"{key}:destroy", "VIF.destroy", vif, find=lambda: None if _look(pool, vif) else "")
+    pool.do(
+        f"{key}:destroy", "VIF.destroy", vif, find=lambda: None if look(pool, "VIF", vif) else ""
+    )
 
 
 def _make(pool: Pool, key: str, network: str, host: Host) -> str:
@@ -59,7 +63,7 @@ def _make(pool: Pool, key: str, network: str, host: Host) -> str:
         "qos_algorithm_params": {},
     }
     try:
-        return pool.do(key, "VIF.create", record, find=lambda: marked(vifs_of(pool, dom0), mark))
+        return pool.do(key, "VIF.create", record, find=lambda: marked(interfaces(pool, dom0), mark))
     except Refused as refused:
         if refused.code != "DEVICE_ALREADY_EXISTS":
             raise
@@ -84,26 +88,11 @@ def vifs_of_dom0s(pool: Asked, records: Cache) -> dict[str, Any]:
     """The VIFs of the control domains that take any, by ref."""
     hosts = records.all("host")
     dom0s = [row["control_domain"] for ref, row in hosts.items() if plugs_dom0(records, ref)]
-    return {ref: row for dom0 in dom0s for ref, row in vifs_of(pool, dom0).items()}
-
-
-def vifs_of(pool: Asked, vm: str) -> dict[str, Any]:
-    rows: dict[str, Any] = pool.read("VIF.get_all_records_where", f'field "VM"="{vm}"')
-    return rows
-
-
-def _look(pool: Asked, vif: str) -> Mapping[str, Any] | None:
-    try:
-        row: Mapping[str, Any] = pool.read("VIF.get_record", vif)
-    except Refused as refused:
-        if refused.code == "HANDLE_INVALID":
-            return None
-        raise
-    return row
+    return {ref: row for dom0 in dom0s for ref, row in interfaces(pool, dom0).items()}
 
 
 def _is_plugged(pool: Asked, vif: str) -> bool:
-    row = _look(pool, vif)
+    row = look(pool, "VIF", vif)
     return bool(row and row["currently_attached"])
 
 
@@ -115,7 +104,7 @@ def left_in_dom0(pool: Pool) -> Iterator[str]:
     hosts = {key.split(":")[1] for key in pool.begun(f"{names.DOM0}:")}
     for uuid in sorted(hosts):
         host = pool.read("host.get_by_uuid", uuid)
-        rows = vifs_of(pool, pool.read("host.get_control_domain", host))
+        rows = interfaces(pool, pool.read("host.get_control_domain", host))
         for ref, row in rows.items():
             mark = str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
             if mark.startswith(pool.mark(f"{names.DOM0}:")):

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tasks.drives import came_with_clone, drives, marked
+from tasks.looking import look
 from tasks.making import SECONDS, MadeDisk, make_disk, moved_key
 from xenlaunch import names
 from xenlaunch.disks import TemplatesDisk
-from xenlaunch.errors import Refused
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import NULL, Finder, Pool
 
@@ -128,15 +128,5 @@ def remove(pool: Pool, key: str, vdi: str) -> None:
         *(key, "VDI.destroy", vdi),
         what="a disk of the template's to go",
         seconds=SECONDS,
-        find=lambda: "" if is_gone(pool, vdi) else None,
+        find=lambda: None if look(pool, "VDI", vdi) else "",
     )
-
-
-def is_gone(pool: Pool, vdi: str) -> bool:
-    try:
-        pool.read("VDI.get_uuid", vdi)
-    except Refused as refused:
-        if refused.code != "HANDLE_INVALID":
-            raise
-        return True
-    return False

@@ -11,8 +11,9 @@ from typing import Any
 
 from tasks.drives import came_with_clone, drives
 from tasks.hunt import CLONE
+from tasks.looking import look
 from tasks.remains import new_disks
-from tasks.undo import look, undo
+from tasks.undo import undo
 from xenlaunch import names
 from xenlaunch.marks import launch_of_vm, marks_of_vm
 from xenlaunch.model import Launch, Leftover

@@ -12,7 +12,8 @@ from tasks import lookup
 from tasks.drives import drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE
-from tasks.undo import Failed, attempt, look, remove_disk, remove_vm, stop
+from tasks.looking import look
+from tasks.undo import Failed, attempt, remove_disk, remove_vm, stop
 from xenlaunch import names
 from xenlaunch.marks import (
     is_settled,

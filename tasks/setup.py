@@ -11,10 +11,10 @@ from typing import Final
 from tasks.awaiting import await_word
 from tasks.drives import drives, marked
 from tasks.image import SIZE, image
+from tasks.looking import look
 from tasks.lookup import Reader, storage
 from tasks.making import SETUP, MadeDisk, make_disk
 from tasks.told import ANY
-from tasks.undo import look
 from tasks.vifs import assign_devices, derived_mac, interfaces
 from xenlaunch import names
 from xenlaunch.disks import NewDisk

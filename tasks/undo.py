@@ -15,6 +15,7 @@ from tasks.bridge import left_in_dom0, take_out
 from tasks.drives import came_with_clone, drives
 from tasks.hands import Asked, Hands
 from tasks.hunt import CLONE, hunt, named
+from tasks.looking import look
 from tasks.making import know_lost_disks
 from tasks.owning import own, strange
 from xenlaunch import names
@@ -86,17 +87,6 @@ def is_ours(launch: Launch, pool: Pool, record: dict[str, Any]) -> bool:
     mark = str(record["other_config"].get(names.OTHER_CONFIG_MARK, ""))
     source = launch.template.mark if launch.template else ""
     return mark in ("", source, pool.mark(record["uuid"])) and not record["is_a_snapshot"]
-
-
-def look(pool: Asked, cls: str, ref: str) -> dict[str, Any] | None:
-    """An object's record, or None where it is gone."""
-    try:
-        record: dict[str, Any] = pool.read(f"{cls}.get_record", ref)
-    except Refused as refused:
-        if refused.code == "HANDLE_INVALID":
-            return None
-        raise
-    return record
 
 
 def attempt(cls: str, remove: Callable[[Hands, str], None], pool: Hands, ref: str) -> list[Failed]:

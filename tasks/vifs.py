@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.drives import is_marked, marked
+from tasks.hands import Asked
 from tasks.netmaking import network_for
 from xenlaunch import names
 from xenlaunch.model import Launch
@@ -50,7 +51,7 @@ def assign_devices(nics: Sequence[Nic]) -> list[int]:
     return [next(free) if nic.device is None else nic.device for nic in nics]
 
 
-def interfaces(pool: Pool, vm: str) -> dict[str, Any]:
+def interfaces(pool: Asked, vm: str) -> dict[str, Any]:
     """The VIFs of a VM, by ref."""
     rows: dict[str, Any] = pool.read("VIF.get_all_records_where", f'field "VM"="{vm}"')
     return rows
