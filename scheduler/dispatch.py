@@ -36,7 +36,7 @@ def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps
     hosts = inventory.hosts(held)
     gone = 0
     for record in waiting:
-        need = inventory.need(record.request, record.avoid)
+        need = inventory.need(record.request, record.avoid, template_of(record))
         rooms = inventory.with_gpus(hosts, need.gpu, held) if need.gpu else hosts
         verdict = place(rooms.values(), need)
         if isinstance(verdict, NoRoom):
@@ -53,6 +53,11 @@ def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps
         begin(record.id, step)
         gone += 1
     return gone
+
+
+def template_of(record: Record) -> str:
+    """The uuid of the template that the launch has pinned, if it was on its way before."""
+    return str((record.learnt.get("template") or {}).get("uuid", ""))
 
 
 def reservation_of(verdict: Placed, need: Need) -> dict[str, Any]:

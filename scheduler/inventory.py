@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.placement import HostRoom, Need, overhead
+from scheduler.reachable import OutOfReach, Reasons, out_of_reach, srs_of
 from tasks import graphics, lookup
 from tasks.nets import net_of
-from xenlaunch.errors import PoolError
+from xenlaunch.disks import ExistingDisk, Iso
+from xenlaunch.errors import PoolError, Refused
 from xenlaunch.marks import launch_of_vm
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
@@ -29,7 +31,9 @@ class Inventory:
         self._reach = reach
         self._deployment = deployment
         self._templates: dict[str, Mapping[str, Any]] = {}
-        self._shut_by_nics: dict[tuple[Nic, ...], tuple[tuple[str, str], ...]] = {}
+        self._shut_by_nics: dict[tuple[Nic, ...], Reasons] = {}
+        self._beyond: dict[frozenset[str], OutOfReach] = {}
+        self._isos: dict[str, str] = {}
 
     def read(self, method: str, *params: Any) -> Any:
         return self._reach.session.read(method, *params)
@@ -83,9 +87,13 @@ class Inventory:
             counted.add(launch_of_vm(row, self._deployment))
         return taken, counted
 
-    def need(self, request: LaunchRequest, avoid: Mapping[str, str]) -> Need:
-        """What a launch will take. A template that is missing takes nothing: `connect` will say."""
-        row = self._template(request.template)
+    def need(self, request: LaunchRequest, avoid: Mapping[str, str], pinned: str = "") -> Need:
+        """What a launch will take; ``pinned``: the uuid of the template that it has taken already.
+
+        A template that is missing takes nothing: `connect` will say.
+        """
+        row = (self._template(pinned) if pinned else {}) or self._template(request.template)
+        beyond = self._out_of_reach(request, row)
         memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
         limit = request.most_memory or int(row.get("memory_static_max", 0))
         most = request.vcpus_max or request.vcpus or int(row.get("VCPUs_max", 1))
@@ -97,18 +105,37 @@ class Inventory:
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
-            shut=self._shut(request),
+            shut=tuple(sorted((beyond.ever | self._shut(request)).items())),
+            lacking=tuple(sorted(beyond.now.items())),
         )
 
-    def _shut(self, request: LaunchRequest) -> tuple[tuple[str, str], ...]:
+    def _out_of_reach(self, request: LaunchRequest, template: Mapping[str, Any]) -> OutOfReach:
+        """The hosts that do not reach the VM's storage. What is not there, `connect` says."""
+        try:
+            srs = frozenset(srs_of(request, template, self) if template else ())
+        except Refused:
+            return OutOfReach()
+        if srs not in self._beyond:
+            self._beyond[srs] = out_of_reach(self.records, srs)
+        return self._beyond[srs]
+
+    def sr_of(self, disk: ExistingDisk | Iso) -> str:
+        """The SR of a disk that is there; the pool is asked as seldom as can be."""
+        if isinstance(disk, ExistingDisk):
+            return self.template_disk(self._reach.disk_ref(disk.vdi)).sr
+        if disk.iso not in self._isos:
+            self._isos[disk.iso] = self.template_disk(lookup.iso(self, disk.iso)).sr
+        return self._isos[disk.iso]
+
+    def _shut(self, request: LaunchRequest) -> Reasons:
         """The hosts that cannot have a network of the request. What is wrong, connect says."""
         wanted = request.nics or ()
         if wanted not in self._shut_by_nics:
-            found: dict[str, str] = {}
+            found: Reasons = {}
             for nic in wanted:
                 with suppress(PoolError):
                     found |= net_of(self, nic).shut
-            self._shut_by_nics[wanted] = tuple(sorted(found.items()))
+            self._shut_by_nics[wanted] = found
         return self._shut_by_nics[wanted]
 
     def _gpu(self, request: LaunchRequest) -> str:

@@ -42,6 +42,8 @@ class Need:
     avoid: tuple[tuple[str, str], ...] = ()
     shut: tuple[tuple[str, str], ...] = ()
     """By host ref why it has not what the VM needs, and will not have it for this VM."""
+    lacking: tuple[tuple[str, str], ...] = ()
+    """By host ref what it has not now, and may have again."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,10 @@ def why_not(host: HostRoom, need: Need) -> str:
 
 
 def what_lacks(host: HostRoom, need: Need) -> str:
-    """What the host has too little of for the VM, or ''."""
+    """What the host has not, or too little of, for the VM, or ''."""
+    lacking = dict(need.lacking).get(host.ref, "")
+    if lacking:
+        return lacking
     if need.vcpus > host.pcpus:
         return f"has {host.pcpus} CPUs, the VM needs {need.vcpus}"
     if need.gpu and host.gpus[0] < 1:

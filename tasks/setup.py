@@ -6,6 +6,7 @@ guest has said what it was waited for; where that does not come, or the guest wi
 the drive, it is named as left over, and the sweeper removes it once no VM has it.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tasks.awaiting import await_word
@@ -49,11 +50,14 @@ def setup_sr(request: LaunchRequest, template: Template, pool: Reader) -> str:
             f"What the guest is told names the MAC of NIC {last}, which the VM does not have: "
             "add it to nics, or say fill: false.",
         )
-    if guest is None or not guest.wants_drive:
-        return ""
-    if guest.sr is None and template.disks:
-        return template.copy_to or template.disks[0].sr
-    return storage(pool.records, guest.sr)[0]
+    return next(sr_of_drive(request, [disk.sr for disk in template.disks], pool), "")
+
+
+def sr_of_drive(request: LaunchRequest, srs: Sequence[str], pool: Reader) -> Iterator[str]:
+    """The SR of the set-up drive, if there is to be one; ``srs``: those of the clone's disks."""
+    guest = drive_of(request)
+    if guest is not None:
+        yield srs[0] if guest.sr is None and srs else storage(pool.records, guest.sr)[0]
 
 
 def set_up(launch: Launch, pool: Pool, device: int) -> None:

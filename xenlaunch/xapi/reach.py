@@ -27,6 +27,7 @@ class Reach:
     permit: Callable[[], None] = field(default=lambda: None, repr=False)
     """Raises `Busy` while nothing may be changed on this pool."""
     _disks: dict[str, TemplateDisk] = field(default_factory=dict, repr=False)
+    _refs: dict[str, str] = field(default_factory=dict, repr=False)
     _loose: dict[TemplateDisk, tuple[float, frozenset[str]]] = field(
         default_factory=dict, repr=False
     )
@@ -39,6 +40,12 @@ class Reach:
             sr, name, size = row["SR"], row["name_label"], row["virtual_size"]
             self._disks[vdi] = TemplateDisk(sr=sr, name=name, size=int(size))
         return self._disks[vdi]
+
+    def disk_ref(self, uuid: str) -> str:
+        """The ref of the disk of a uuid, which does not change: asked for once."""
+        if uuid not in self._refs:
+            self._refs[uuid] = str(self.session.read("VDI.get_by_uuid", uuid))
+        return self._refs[uuid]
 
     def loose(self, like: TemplateDisk) -> dict[str, Mapping[str, Any]]:
         """The disks like a template's that no VM has and that nobody has marked, now."""
