@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-ROOMS = ("xenlaunch", "tasks", "scheduler", "workers", "simulator", "tools", "tests/storm")
+ROOMS = ("xenlaunch", "tasks", "scheduler", "workers", "simulator", "tools", "bench", "tests/storm")
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for room in ROOMS
