@@ -2,19 +2,16 @@
 
 Exit codes: 0 done; 1 a launch did not succeed, or it is too late; 2 bad input or an unknown ID;
 3 Redis could not be reached, or no worker answered; 130 stopped by Ctrl-C.
-What programs read goes to stdout, progress and errors go to stderr.
 """
 
 import json
-import os
 import sys
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
 from redis import RedisError
-from rich.console import RenderableType
 
 from xenlaunch import show, states
 from xenlaunch.batches import name_of, parse_pattern
@@ -30,18 +27,21 @@ from xenlaunch.errors import (
     XenlaunchError,
 )
 from xenlaunch.model import LaunchRequest, LaunchStatus
-from xenlaunch.password_file import PASSWORD_FILE, URL, with_password
 from xenlaunch.progress import Progress, conclude, last_line
 from xenlaunch.request_file import read_request
 from xenlaunch.schema import schema
+from xenlaunch.shell import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    NO_ANSWER,
+    NOT_SUCCEEDED,
+    as_json_option,
+    client_of_environment,
+    complain,
+    print_table,
+)
 
-DONE: Final = 0
-NOT_SUCCEEDED: Final = 1
-BAD_INPUT: Final = 2
-NO_ANSWER: Final = 3
-INTERRUPTED: Final = 130
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _file = click.argument("file", type=click.File(encoding="utf-8"))
 _pool = click.option("--pool", metavar="P", help="Launch on this pool, whatever the file says.")
 
@@ -62,7 +62,7 @@ def cli() -> None:
 @click.option("--token", metavar="T", help="The same token again finds the same launch.")
 @click.option("--wait", is_flag=True, help="Wait until all have ended, and show how it goes.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so long.")
-@_json
+@as_json_option
 def launch(
     file: TextIO,
     *,
@@ -80,11 +80,11 @@ def launch(
     first_name = None if name is None else name_of(parse_pattern(name), 1)
     request = read_request(file, file.name, {"name": first_name, "pool": pool})
     token = token or str(uuid.uuid4())
-    with _client() as client:
+    with client_of_environment() as client:
         try:
             batch, launches = _submit(client, request, count, name, token)
         except KeyboardInterrupt:
-            _complain(f"Stopped while submitting: --token {token} finds what was accepted.")
+            complain(f"Stopped while submitting: --token {token} finds what was accepted.")
             return INTERRUPTED
         _say_accepted(batch, launches, request.name, as_json=as_json)
         return _wait(client, batch or launches[0], len(launches), timeout) if wait else DONE
@@ -92,10 +92,10 @@ def launch(
 
 @cli.command()
 @click.argument("id_", metavar="ID")
-@_json
+@as_json_option
 def status(id_: str, *, as_json: bool) -> int:
     """Say where a launch or a batch is."""
-    with _client() as client:
+    with client_of_environment() as client:
         statuses = client.statuses(id_)
     if as_json:
         click.echo(show.as_json(statuses))
@@ -110,7 +110,7 @@ def status(id_: str, *, as_json: bool) -> int:
 @click.argument("id_", metavar="ID")
 def watch(id_: str) -> int:
     """Follow a launch or a batch until it has ended."""
-    with _client() as client:
+    with client_of_environment() as client:
         return _wait(client, id_, len(client.statuses(id_)), None)
 
 
@@ -118,7 +118,7 @@ def watch(id_: str) -> int:
 @click.argument("id_", metavar="ID")
 def cancel(id_: str) -> int:
     """Have a launch, or all of a batch, undone."""
-    with _client() as client:
+    with client_of_environment() as client:
         statuses = client.cancel(id_)
     if len(statuses) == 1 and statuses[0].id == id_:
         click.echo(f"{id_}: {_cancelling(statuses[0])}")
@@ -131,7 +131,7 @@ def cancel(id_: str) -> int:
 @click.argument("id_", metavar="ID")
 def destroy(id_: str) -> int:
     """Have the VM of a launch that has ended, or of all of a batch, removed with its disks."""
-    with _client() as client:
+    with client_of_environment() as client:
         statuses = client.destroy(id_)
     return _say_reopened(id_, statuses, "will be destroyed")
 
@@ -140,7 +140,7 @@ def destroy(id_: str) -> int:
 @click.argument("id_", metavar="ID")
 def retry(id_: str) -> int:
     """Have a launch that failed or was cancelled, or all such of a batch, begin again."""
-    with _client() as client:
+    with client_of_environment() as client:
         statuses = client.retry(id_)
     return _say_reopened(id_, statuses, "begins again")
 
@@ -148,26 +148,26 @@ def retry(id_: str) -> int:
 @cli.command(name="list")
 @click.option("--state", type=click.Choice(states.PUBLIC), help="Only those in this state.")
 @click.option("--batch", metavar="ID", help="Only those of this batch.")
-@_json
+@as_json_option
 def list_(*, state: str | None, batch: str | None, as_json: bool) -> int:
     """List the launches: a table on a terminal, else an array of JSON."""
-    with _client() as client:
+    with client_of_environment() as client:
         statuses = client.list(state, batch)
     if as_json or not sys.stdout.isatty():
         click.echo(show.as_json(statuses))
     else:
-        _print(show.launches_table(statuses))
+        print_table(show.launches_table(statuses))
     return DONE
 
 
 @cli.command()
 @_file
 @_pool
-@_json
+@as_json_option
 def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
     """Say what a launch of FILE would do now, and do nothing; exit code 1 where it would fail."""
     request = read_request(file, file.name, {"pool": pool})
-    with _client() as client:
+    with client_of_environment() as client:
         planned = client.plan(request)
     click.echo(json.dumps(planned) if as_json else show.plan_text(planned))
     hosts = planned.get("hosts") or ()
@@ -176,26 +176,26 @@ def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
 
 
 @cli.command()
-@_json
+@as_json_option
 def pools(*, as_json: bool) -> int:
     """Say how the pools are, as a worker sees them."""
-    with _client() as client:
+    with client_of_environment() as client:
         found = client.pools()
     if as_json:
         click.echo(json.dumps(found))
     else:
-        _print(show.pools_table(found))
-        _print(show.storage_table(found))
+        print_table(show.pools_table(found))
+        print_table(show.storage_table(found))
         for doubt in show.doubts(found):
             click.echo(doubt)
     return DONE
 
 
 @cli.command()
-@_json
+@as_json_option
 def adopt(*, as_json: bool) -> int:
     """Have a worker read the pools back into a Redis that has lost what it knew."""
-    with _client() as client:
+    with client_of_environment() as client:
         found = client.adopt()
     click.echo(json.dumps(found) if as_json else show.adopted_text(found))
     return NOT_SUCCEEDED if any(pool["error"] for pool in found) else DONE
@@ -209,10 +209,10 @@ def networks() -> None:
 @networks.command()
 @click.option("--pool", metavar="P", help="Only this pool's.")
 @click.option("--remove", is_flag=True, help="Remove the idle ones.")
-@_json
+@as_json_option
 def prune(*, pool: str | None, remove: bool, as_json: bool) -> int:
     """Say which networks that were made for launches are idle; with --remove, remove them."""
-    with _client() as client:
+    with client_of_environment() as client:
         found = client.networks(pool, remove=remove)
     click.echo(json.dumps(found) if as_json else show.networks_text(found))
     return NOT_SUCCEEDED if any("error" in network for network in found) else DONE
@@ -223,13 +223,6 @@ def schema_() -> int:
     """Print the JSON Schema of a request, for editors and programs."""
     click.echo(json.dumps(schema(), indent=2))
     return DONE
-
-
-def _client() -> LaunchClient:
-    url = os.environ.get(URL, "")
-    if not url:
-        raise BadSettings(f"Set {URL} to the workers' Redis, such as redis://127.0.0.1:6379/0.")
-    return LaunchClient(with_password(url, os.environ.get(PASSWORD_FILE)))
 
 
 def _submit(
@@ -260,10 +253,10 @@ def _wait(client: LaunchClient, which: str, count: int, timeout: float | None) -
         with progress:
             statuses = progress.follow(client.watch(which, timeout))
     except StillRunning as late:
-        _complain(f"{late} 'xenlaunch watch {which}' follows on.")
+        complain(f"{late} 'xenlaunch watch {which}' follows on.")
         return NOT_SUCCEEDED
     except KeyboardInterrupt:
-        _complain(
+        complain(
             f"Stopped watching; the launches go on. 'xenlaunch watch {which}' follows them again, "
             f"'xenlaunch cancel {which}' has them undone."
         )
@@ -288,15 +281,6 @@ def _say_reopened(id_: str, statuses: Sequence[LaunchStatus], said: str) -> int:
     return DONE
 
 
-def _print(table: RenderableType) -> None:
-    show.console_on(sys.stdout).print(table)
-
-
-def _complain(message: str) -> None:
-    for line in message.split("\n"):
-        click.echo(f"xenlaunch: {show.printable(line)}", err=True)
-
-
 def _exit_code(error: XenlaunchError) -> int:
     if isinstance(error, BadRequest | TokenReused | UnknownLaunch | BadSettings):
         return BAD_INPUT
@@ -313,13 +297,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         wrong.show()
         return BAD_INPUT
     except click.ClickException as wrong:
-        _complain(f"{wrong.format_message().rstrip('.')}. {_hint(wrong)}".rstrip())
+        complain(f"{wrong.format_message().rstrip('.')}. {_hint(wrong)}".rstrip())
         return BAD_INPUT
     except XenlaunchError as error:
-        _complain(error.message)
+        complain(error.message)
         return _exit_code(error)
     except RedisError as refused:
-        _complain(f"Redis refused: {refused}.")
+        complain(f"Redis refused: {refused}.")
         return NO_ANSWER
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -42,7 +42,7 @@ BANNED = [
 
 DOORS = [
     ("workers/settings.py", "import os\n\nHOME = os.environ"),
-    ("xenlaunch/cli.py", "import os\n\nHOME = os.environ"),
+    ("xenlaunch/shell.py", "import os\n\nHOME = os.environ"),
     ("xenlaunch/xapi/transport.py", "import urllib3\n\nHTTP = urllib3.PoolManager()"),
     ("tests/test_planted.py", "import os\n\nHOME = os.environ"),
 ]
