@@ -9,6 +9,7 @@ from typing import Any
 from scheduler.placement import HostRoom, Need, overhead
 from scheduler.reachable import OutOfReach, Reasons, out_of_reach, srs_of
 from tasks import graphics, lookup
+from tasks.copies import copies
 from tasks.nets import net_of
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
@@ -150,7 +151,7 @@ class Inventory:
         """Looked up once for all launches that this inventory is read for."""
         if wanted not in self._templates:
             try:
-                self._templates[wanted] = lookup.template(self, wanted)[1]
+                self._templates[wanted] = copies(self, wanted)[0].record
             except PoolError:
                 self._templates[wanted] = {}
         return self._templates[wanted]

@@ -11,6 +11,7 @@ from scheduler.plan_drives import planned_drives
 from tasks import lookup
 from tasks.connect import pin
 from tasks.copied import adapting
+from tasks.copies import Copy, copies, roomiest
 from tasks.making import finishing
 from tasks.netmaking import making_of
 from tasks.nets import net_of
@@ -42,7 +43,7 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
     try:
         answer["pool"] = choose_pool(request.pool, sight.pools, room)
         inventory = sight.inventory(answer["pool"])
-        lookup.template(inventory, request.template)
+        copies(inventory, request.template)
         need = inventory.need(request, {})
         answer |= {"memory": need.memory, "vcpus": need.vcpus}
         answer["hosts"] = _hosts(inventory, need, sight, answer["pool"])
@@ -61,13 +62,12 @@ def _hosts(inventory: Inventory, need: Need, sight: Sight, pool: str) -> list[di
 
 
 def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str, Any]:
-    ref, row = lookup.template(inventory, request.template)
-    storage = inventory.records.get("sr", lookup.copy_of(inventory, ref, row).sr) or {}
+    copy = roomiest(inventory.records, copies(inventory, request.template))
     launch = pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
-    row = inventory.read("VM.get_record", ref)  # the cache has not all of it
-    template = {"name": row["name_label"], "uuid": row["uuid"], "sr": storage.get("name_label")}
+    row = inventory.read("VM.get_record", copy.ref)  # the cache has not all of it
+    template = {"name": row["name_label"], "uuid": row["uuid"], "sr": home(inventory, copy)}
     networks = planned_networks(request, inventory)
-    sizes = {device: disk.size for device, disk in lookup.disks_of(inventory, row).items()}
+    sizes = {device: disk.size for device, disk in copy.disks.items()}
     making = [call for network in networks for call in network["makes"]]
     return {
         "template": template,
@@ -75,6 +75,12 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
         "networks": networks,
         "calls": calls(launch, row, sizes, making),
     }
+
+
+def home(inventory: Inventory, copy: Copy) -> str | None:
+    """The name of the storage repository that a copy lies on, if it is one."""
+    row = inventory.records.get("sr", copy.srs[0]) if len(copy.srs) == 1 else None
+    return row["name_label"] if row else None
 
 
 def planned_networks(request: LaunchRequest, inventory: Inventory) -> list[dict[str, Any]]:

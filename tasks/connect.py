@@ -1,6 +1,7 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
 from tasks import attaching, graphics, lookup, remains, storage
+from tasks.copies import copies, roomiest
 from tasks.hunt import loose_before
 from tasks.nets import net_of
 from tasks.setup import setup_sr
@@ -32,11 +33,12 @@ def connect(launch: Launch, pool: Pool) -> Launch:
 
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     request = launch.request
-    ref, row = lookup.template(pool, request.template)
+    copy = roomiest(pool.records, copies(pool, request.template))
+    row = copy.record
     check_source(row)
-    disks, copy_to = storage.copied(request, lookup.disks_of(pool, row), pool)
+    disks, copy_to = storage.copied(request, copy.disks, pool)
     chosen = Template(
-        ref=ref,
+        ref=copy.ref,
         uuid=row["uuid"],
         name=row["name_label"],
         vbds=len(row["VBDs"]),

@@ -1,13 +1,11 @@
 """Finding what a request names in a pool: one object, or a refusal that says what to do.
 
 Nothing here changes anything. Whoever names an object gives its name or its uuid; a name that fits
-several is refused with their uuids. The exception is a template with copies on several storage
-repositories: one name and one shape is one template.
+several is refused with their uuids; but a template may have `copies`.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from xenlaunch.errors import Refused
@@ -41,16 +39,6 @@ class Cache(Protocol):
     def all(self, cls: str) -> Rows: ...
 
 
-@dataclass(frozen=True)
-class Copy:
-    """One template on one storage repository (``sr`` is '' where it has no disks)."""
-
-    ref: str
-    record: Row
-    sr: str
-    shape: tuple[Any, ...]
-
-
 def named(rows: Rows, wanted: str) -> list[tuple[str, Row]]:
     """The rows of that uuid or, where none is, of that name."""
     found = [(ref, row) for ref, row in rows.items() if row["uuid"] == wanted.lower()]
@@ -82,24 +70,11 @@ def ambiguous(cls: str, wanted: str, uuids: Iterable[str]) -> Refused:
     )
 
 
-def template(reader: Reader, wanted: str) -> tuple[str, Row]:
-    """The template of that name or uuid; of several copies the one whose SR has most room.
-
-    Where there is no such template: the VM or the snapshot.
-    """
-    rows = reader.records.all("vm")
-    templates = {ref: row for ref, row in rows.items() if is_template(row)}
-    found = named(templates, wanted)
-    if not found:
-        return _vm_or_snapshot(rows, templates, wanted)
-    if len(found) == 1:
-        return found[0]
-    copies = [copy_of(reader, ref, row) for ref, row in found]
-    places = {copy.sr for copy in copies}
-    if len({copy.shape for copy in copies}) > 1 or len(places) < len(copies) or "" in places:
-        raise ambiguous("template", wanted, (row["uuid"] for _, row in found))
-    best = max(copies, key=lambda copy: (room(reader.records, copy.sr), copy.record["uuid"]))
-    return best.ref, best.record
+def templates(records: Cache, wanted: str) -> list[tuple[str, Row]]:
+    """The templates of that name or the one of that uuid; where there is none, a VM or snapshot."""
+    rows = records.all("vm")
+    known = {ref: row for ref, row in rows.items() if is_template(row)}
+    return named(known, wanted) or [_vm_or_snapshot(rows, known, wanted)]
 
 
 def is_template(row: Row) -> bool:
@@ -126,18 +101,6 @@ def _no_template(templates: Rows, wanted: str) -> Refused:
         f"The pool has no template, VM or snapshot {wanted!r}; "
         f"of templates it has, among others: {shown or 'none at all'}.",
     )
-
-
-def copy_of(reader: Reader, ref: str, row: Row) -> Copy:
-    """A template with the SR that its disks lie on, and what must be alike in its copies."""
-    disks = disks_of(reader, row)
-    shape = (
-        *(row[field] for field in ("memory_static_max", "VCPUs_max", "VCPUs_at_startup")),
-        *(row[field] for field in ("HVM_boot_policy", "PV_bootloader")),
-        tuple(sorted((device, disk.size) for device, disk in disks.items())),
-    )
-    places = {disk.sr for disk in disks.values()}
-    return Copy(ref, row, places.pop() if len(places) == 1 else "", shape)
 
 
 def disks_of(reader: Reader, row: Row) -> dict[str, TemplateDisk]:

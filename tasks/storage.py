@@ -6,7 +6,7 @@ and XAPI's drivers refuse it too.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tasks import lookup
 from xenlaunch.disks import NewDisk, TemplatesDisk
@@ -20,11 +20,11 @@ Wish = tuple[str, int]
 
 
 def copied(
-    request: LaunchRequest, disks: dict[str, TemplateDisk], pool: lookup.Reader
+    request: LaunchRequest, disks: Mapping[str, TemplateDisk], pool: lookup.Reader
 ) -> tuple[dict[str, TemplateDisk], str]:
     """The template's disks as its clone has them, and the SR to which they are copied, if any."""
     if request.sr is None:
-        return disks, ""
+        return dict(disks), ""
     sr, _ = lookup.storage(pool.records, request.sr)
     return {device: disk.but(sr=sr) for device, disk in disks.items()}, sr
 
