@@ -9,7 +9,7 @@ from typing import Any
 from scheduler.placement import HostRoom, Need, overhead
 from scheduler.reachable import OutOfReach, Reasons, out_of_reach, srs_of
 from tasks import graphics, lookup
-from tasks.copies import copies
+from tasks.copies import copies, roomiest
 from tasks.nets import net_of
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
@@ -151,7 +151,8 @@ class Inventory:
         """Looked up once for all launches that this inventory is read for."""
         if wanted not in self._templates:
             try:
-                self._templates[wanted] = copies(self, wanted)[0].record
+                listed = copies(self, wanted)
+                self._templates[wanted] = roomiest(self.records, listed).record
             except PoolError:
                 self._templates[wanted] = {}
         return self._templates[wanted]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.reachable import out_of_reach, srs_of
-from tests.unit.core.test_core_lookup import Book, vm
+from tests.unit.core.books import Book, vm
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.model import LaunchRequest
 
