@@ -1,12 +1,13 @@
 """What a launch would do, without doing it: every look-up and every rule, host by host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from scheduler.accept import Roominess, choose_pool
+from scheduler.asking import Said, ask
 from scheduler.inventory import Inventory
 from scheduler.overview import Sight
-from scheduler.placement import Need, why_not
+from scheduler.placement import HostRoom, Need, why_not
 from scheduler.plan_drives import planned_drives
 from tasks import lookup
 from tasks.connect import pin
@@ -43,22 +44,32 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
     try:
         answer["pool"] = choose_pool(request.pool, sight.pools, room)
         inventory = sight.inventory(answer["pool"])
-        copies(inventory, request.template)
+        template = roomiest(inventory.records, copies(inventory, request.template)).ref
         need = inventory.need(request, {})
         answer |= {"memory": need.memory, "vcpus": need.vcpus}
-        answer["hosts"] = _hosts(inventory, need, sight, answer["pool"])
+        rooms = _rooms(inventory, need, sight, answer["pool"])
+        answer["hosts"] = hosts(rooms, need, ask(request, template, inventory))
         return answer | _pinned(request, inventory, answer["pool"])
     except PoolError as error:
         return answer | {"error": error.as_record()}
 
 
-def _hosts(inventory: Inventory, need: Need, sight: Sight, pool: str) -> list[dict[str, Any]]:
-    found = []
+def _rooms(inventory: Inventory, need: Need, sight: Sight, pool: str) -> Iterable[HostRoom]:
     held = sight.ledger.in_flight(pool)
-    for host in inventory.with_gpus(inventory.hosts(held), need.gpu, held).values():
-        reason = why_not(host, need)
-        found.append({"host": host.name, "fits": not reason, "reason": reason})
-    return sorted(found, key=lambda host: str(host["host"]))
+    return inventory.with_gpus(inventory.hosts(held), need.gpu, held).values()
+
+
+def hosts(
+    rooms: Iterable[HostRoom], need: Need, said_of: Callable[[str], Said]
+) -> list[dict[str, Any]]:
+    """Each host: whether the VM fits, why not, and what the pool says against its template."""
+    found = []
+    for host in sorted(rooms, key=lambda room: room.name):
+        said = said_of(host.ref)
+        reason = why_not(host, need) or (said.sentence if said.holds else "")
+        verdict = {"host": host.name, "fits": not reason, "reason": reason}
+        found.append({**verdict, "template": said.sentence})
+    return found
 
 
 def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from xenlaunch.xapi.pool import Pool
 SECONDS = 600
 LOOKS = 3
 """How often in a row the outcome on one host may be unknown before another one is tried."""
+VAGUE = ("NO_HOSTS_AVAILABLE",)
+"""Codes that do not say what is in the way on this host."""
 
 
 def start(launch: Launch, pool: Pool) -> Launch:
@@ -50,7 +52,18 @@ def leave(launch: Launch, pool: Pool, why: PoolError) -> None:
     if not is_at_rest(record):
         state = record["power_state"]
         raise Busy("VM_NOT_AT_REST", [launch.vm_uuid, state], f"The pool works on the VM: {why}")
-    raise Place(why.code, why.params, why.message, call=why.call) from why
+    said = told_by(pool, launch) if why.code in VAGUE else why
+    raise Place(said.code, said.params, said.message, call=why.call) from why
+
+
+def told_by(pool: Pool, launch: Launch) -> PoolError:
+    """The pool's own reason against the VM on its host, or that it has none."""
+    assert launch.host is not None  # noqa: S101  a launch is begun with a host
+    try:
+        pool.read("VM.assert_can_boot_here", launch.vm, launch.host.ref)
+    except (Place, Refused) as said:
+        return said
+    return Place("NO_HOSTS_AVAILABLE", [], "It refused the VM, and could start it a moment later.")
 
 
 def is_at_rest(record: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from tasks.again import Again, again
 from tasks.chain import BODIES, following
 from tasks.destroy import destroy
 from tasks.messages import UNSENT, begin, tell
+from tasks.naming import naming
 from tasks.undo import undo
 from xenlaunch import names, states
 from xenlaunch.errors import (
@@ -159,7 +160,8 @@ class Door:
 
     def forward(self, lease: Lease, pool: Pool) -> Any:
         pool.records.ready(READY_SECONDS)
-        launch = BODIES[self.step](lease.launch, pool)
+        with naming(pool.records):
+            launch = BODIES[self.step](lease.launch, pool)
         if self.step != names.POLL:
             lease.advance(launch, following(self.step))
             return None

@@ -237,9 +237,10 @@ class LaunchClient:
     def plan(self, request: LaunchRequest, *, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
         """What a launch of this request would do now, without doing it.
 
-        The pool, the template (name, uuid, sr), memory (bytes), vcpus, hosts (host, fits, reason),
-        drives (device, type, size in bytes, sr, stays), networks (name, exists, makes), calls, and
-        an error (code, params, message) or None. Raises `NoWorker`.
+        The pool, the template (name, uuid, sr), memory (bytes), vcpus, hosts (host, fits, reason,
+        and what the pool says against the template as it is), drives (device, type, size in
+        bytes, sr, stays), networks (name, exists, makes), calls, and an error (code, params,
+        message) or None. Raises `NoWorker`.
         """
         answer: dict[str, Any] = self._ask(
             names.TASK_PLAN, (request.without_data().canonical(),), timeout

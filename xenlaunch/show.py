@@ -184,7 +184,9 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 
 def _verdict(host: Mapping[str, Any]) -> str:
     reason = f": {host['reason']}" if host["reason"] else ""
-    return f"{host['host']} {'fits' if host['fits'] else 'does not fit'}{reason}"
+    said = host.get("template") or ""
+    aside = f" (the pool, of the template as it is: {said})" if said not in reason else ""
+    return f"{host['host']} {'fits' if host['fits'] else 'does not fit'}{reason}{aside}"
 
 
 def _drive(drive: Mapping[str, Any]) -> str:

@@ -1,0 +1,82 @@
+"""What each host has against a VM, in the pool's own words, and with names that people know."""
+
+import pytest
+
+from tests.flow.conftest import MakeStack
+from tests.support.stacks import SMALL, Stack
+from xenlaunch import LaunchRequest
+
+HERE = {**SMALL, "template": "debian-inside"}
+WHY = "The host has no way into the network 'inside' that the VM {!r} needs."
+
+
+@pytest.fixture
+def stack(make_stack: MakeStack) -> Stack:
+    """Four hosts, and a template with a NIC on a VLAN that only the second one has."""
+    made = make_stack()
+    networks, hosts = made.rows("network"), made.rows("host")
+    [host] = [ref for ref, row in hosts.items() if row["name_label"] == "host-2"]
+    [guest] = [row for row in networks.values() if row["name_label"] == "guest"]
+    [trunk] = [pif for pif in guest["PIFs"] if made.rows("PIF")[pif]["host"] == host]
+    inside = made.call("network.create", {"name_label": "inside", "other_config": {}})
+    made.call("VLAN.create", trunk, "77", inside)
+    template = made.call("VM.get_by_name_label", "debian-12")[0]
+    copy = made.call("VM.clone", template, "debian-inside")
+    for vif in made.call("VM.get_VIFs", copy):
+        made.call("VIF.destroy", vif)
+    nic = {"VM": copy, "network": inside, "device": "0", "MAC": "", "MTU": "1500"}
+    made.call(
+        "VIF.create",
+        {**nic, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}},
+    )
+    made.start_worker()
+    return made
+
+
+def test_a_plan_asks_the_pool_of_each_host(stack: Stack) -> None:
+    before = len(stack.changing_calls())
+    inside = planned(stack)
+    large = planned(stack, nics=[], vcpus=1000)
+
+    why = WHY.format("debian-inside")
+    assert {host: verdict["reason"] for host, verdict in inside.items()} == {
+        "host-1": why, "host-2": "", "host-3": why, "host-4": why,
+    }  # fmt: skip
+    assert [host for host, verdict in inside.items() if verdict["fits"]] == ["host-2"]
+    # What is said of the template's NICs is not true of a VM that gets others.
+    assert {verdict["reason"] for verdict in large.values()} == {"has 32 CPUs, the VM needs 1000"}
+    assert {host: verdict["template"] for host, verdict in large.items()} == {
+        host: verdict["template"] for host, verdict in inside.items()
+    }
+    assert all(verdict["fits"] for verdict in planned(stack, nics=[]).values())
+    assert len(stack.changing_calls()) == before
+
+
+def planned(stack: Stack, **fields: object) -> dict[str, dict[str, object]]:
+    plan = stack.client.plan(LaunchRequest.parse({"name": "web", **HERE, **fields}))
+    assert plan["error"] is None
+    return {host.pop("host"): host for host in plan["hosts"]}
+
+
+def test_who_refuses_the_vm_says_why_with_names(stack: Stack) -> None:
+    found, pinned = stack.ended(
+        [*stack.submit(**HERE), *stack.submit(name="far", **HERE, host="host-3", pin=True)]
+    )
+
+    assert (found.state, found.host) == ("succeeded", "host-2")
+    assert pinned.error is not None
+    assert pinned.error.code == "NO_HOSTS_LEFT"
+    assert "host-3: The host 'host-3' cannot attach the network 'inside'" in pinned.error.message
+    assert "OpaqueRef" not in pinned.error.message
+
+
+def test_a_host_that_does_not_say_why_is_asked(stack: Stack) -> None:
+    stack.pool.faults(
+        {"method": "VM.start_on", "error": ["NO_HOSTS_AVAILABLE"], "action": "fail", "times": 2}
+    )
+    [launch] = stack.submit(**HERE, host="host-2", pin=True)
+    [status] = stack.ended([launch])
+
+    assert status.error is not None
+    assert status.error.code == "NO_HOSTS_LEFT"
+    assert "host-2: It refused the VM, and could start it a moment later" in status.error.message
