@@ -4,7 +4,11 @@ import subprocess
 import sys
 from typing import Final
 
-MEASUREMENTS: Final = ("simulator_calls", "simulator_events")
+MEASUREMENTS: Final = (
+    ("bench.simulator_calls",),
+    ("bench.simulator_events",),
+    ("bench.schedule", "--json"),
+)
 
-for name in MEASUREMENTS:
-    subprocess.run([sys.executable, "-m", f"bench.{name}"], check=True)
+for measurement in MEASUREMENTS:
+    subprocess.run([sys.executable, "-m", *measurement], check=True)
