@@ -79,6 +79,12 @@ def malformed_page() -> Response:
     return error_page(500, "An unexpected error occurred; please wait a while and try again.")
 
 
+def _page_of_bug(bug: Exception) -> Response:
+    """What a client is told of a bug of ours; the rest stands on stderr."""
+    traceback.print_exception(bug, file=sys.stderr)
+    return malformed_page()
+
+
 class Connection(asyncio.Protocol):
     """One client."""
 
@@ -231,6 +237,8 @@ class Connection(asyncio.Protocol):
         except Dropped:
             self.abort()
             return
+        except Exception as bug:  # noqa: BLE001 - this answer is lost, the server stays
+            answer = _page_of_bug(bug)
         if isinstance(answer, Response) and answer.stream is not None:
             self._answering = asyncio.get_running_loop().create_task(self._stream(answer, request))
         elif isinstance(answer, Response):
@@ -245,9 +253,8 @@ class Connection(asyncio.Protocol):
             self._write(await answer, keep_alive=keep_alive)
         except Dropped:
             self.abort()
-        except Exception as bug:  # noqa: BLE001 - the connection goes, the server stays
-            traceback.print_exception(bug, file=sys.stderr)
-            self.abort()
+        except Exception as bug:  # noqa: BLE001 - this answer is lost, the server stays
+            self._write(_page_of_bug(bug), keep_alive=keep_alive)
         finally:
             self._answering = None
         self._answer_next()

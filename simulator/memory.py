@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MIB: Final = 2**20
 _PAGE: Final = 4096
+#: no number of XAPI's is larger
+_MOST: Final = 2**63 - 1
 
 
 def overhead(vcpus: int, static_max: int, shadow_multiplier: float, *, is_hvm: bool) -> int:
@@ -22,12 +24,17 @@ def overhead(vcpus: int, static_max: int, shadow_multiplier: float, *, is_hvm: b
     21
     >>> overhead(1, 512 * MIB, 1.0, is_hvm=False) // MIB
     7
+    >>> overhead(1, 512 * MIB, math.inf, is_hvm=True) == overhead(2**63 - 1, MIB, 1.0, is_hvm=True)
+    True
     """
     static_max_mib = static_max // MIB
     shadow_pages = 256 * vcpus + 2 * static_max_mib
-    shadow = max(1, math.floor(math.ceil(shadow_pages * _PAGE / MIB) * shadow_multiplier))
+    shadow_mib = math.ceil(shadow_pages * _PAGE / MIB) * shadow_multiplier
+    if not shadow_mib < _MOST:  # whoever asked for that gets as much as can be said
+        return _MOST
+    shadow = max(1, math.floor(shadow_mib))
     per_vcpu = math.ceil(38 * vcpus * _PAGE / MIB)
-    return MIB * ((1 if is_hvm else 0) + 1 + shadow + per_vcpu)
+    return min(_MOST, MIB * ((1 if is_hvm else 0) + 1 + shadow + per_vcpu))
 
 
 def is_hvm(vm: Row) -> bool:

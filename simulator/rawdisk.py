@@ -141,15 +141,20 @@ class Download(Transfer):
         self.succeed()
 
 
+def _is(wanted: tuple[str, str], method: str, target: str) -> bool:
+    """Whether it is asked for: by the beginning of the path, as XAPI has it."""
+    return method == wanted[0] and target.startswith(wanted[1])
+
+
 def open_upload(world: World, method: str, target: str, headers: dict[str, str]) -> Upload | None:
     """An upload, if that is what the request is."""
-    if (method, target.partition("?")[0]) != PUT or world.is_down or world.is_booting:
+    if not _is(PUT, method, target) or world.is_down or world.is_booting:
         return None
     return Upload(world, target, headers)
 
 
 def download(world: World, request: Request) -> Response | None:
-    if (request.method, request.target.partition("?")[0]) != GET:
+    if not _is(GET, request.method, request.target):
         return None
     return Download(world, request.target, request.headers).answer()
 

@@ -31,7 +31,7 @@ class Door:
             )
         path = request.target.partition("?")[0]
         try:
-            if path == "/jsonrpc":
+            if path.startswith("/jsonrpc"):  # XAPI goes by the longest prefix it knows
                 return self._json(request)
             return self._xml(request)
         except Malformed:

@@ -55,6 +55,7 @@ def shown(value: Any) -> str:
 _SHOWN: Final[dict[type, Callable[[Any], str]]] = {
     bool: lambda value: f"B({str(value).lower()})",
     str: lambda value: f"S({value})",
+    Datetime: lambda value: f"D({value})",
     int: lambda value: f"I({value})",
     float: lambda value: f"F({value:g})",
     list: lambda value: f"[{len(value)} values]",
@@ -67,7 +68,7 @@ def _expected(what: str, value: Any) -> Exception:
 
 
 def _string(value: Any) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, Datetime):
         return value
     raise _expected("string", value)
 

@@ -6,6 +6,7 @@ string. Document types are refused outright: no entity can be declared, so none 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,7 +17,26 @@ from simulator.snapshot import Snapshot
 from simulator.values import Datetime, Int32
 
 _DEPTH_MAX: Final = 200
-_SCALARS: Final = frozenset({"i4", "int", "i8", "string", "boolean", "double", "dateTime.iso8601"})
+_SCALARS: Final = frozenset(
+    {"i4", "int", "i8", "string", "boolean", "double", "dateTime.iso8601", "base64"}
+)
+
+
+#: what may stand in what; a scalar, a name and a value without a tag in it hold text
+_CHILDREN: Final[dict[str, frozenset[str]]] = {
+    "": frozenset({"methodCall"}),
+    "methodCall": frozenset({"methodName", "params"}),
+    "params": frozenset({"param"}),
+    "param": frozenset({"value"}),
+    "value": _SCALARS | {"array", "struct", "nil"},
+    "array": frozenset({"data"}),
+    "data": frozenset({"value"}),
+    "struct": frozenset({"member"}),
+    "member": frozenset({"name", "value"}),
+}
+_NOTHING: Final[frozenset[str]] = frozenset()
+#: what holds other tags alone, and of these just so many
+_EXACTLY: Final = {"param": 1, "array": 1, "member": 2}
 
 
 class _Reader:
@@ -25,60 +45,71 @@ class _Reader:
     def __init__(self) -> None:
         self.method: str | None = None
         self.params: list[Any] = []
-        self._path: list[str] = []
+        self._path: list[str] = [""]
+        self._counts: list[int] = [0]  # of the tags in each of the path
         self._text: list[str] = []
         self._values: list[list[Any]] = [self.params]  # where finished values go
-        self._names: list[str] = []
-        self._typed: list[bool] = []
 
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
         if len(self._path) > _DEPTH_MAX:
             raise Malformed("too deep")
+        if tag not in _CHILDREN.get(self._path[-1], _NOTHING):
+            raise Malformed(f"<{tag[:40]}> in <{self._path[-1]}>")
+        self._assert_no_text()
+        self._counts[-1] += 1
+        if self._path[-1] == "value" and self._counts[-1] > 1:
+            raise Malformed("two values in one <value>")
         self._path.append(tag)
-        self._text = []
-        if tag == "value":
-            self._typed.append(False)
-        elif tag in {"array", "struct"}:
+        self._counts.append(0)
+        if tag in {"array", "struct", "member"}:
             self._values.append([])
 
     def text(self, text: str) -> None:
         self._text.append(text)
 
+    def _assert_no_text(self) -> None:
+        text, self._text = self._text, []
+        if any(part.strip() for part in text):
+            raise Malformed(f"text in <{self._path[-1]}>")
+
     def end(self, tag: str) -> None:
+        inside = self._counts.pop()
+        if inside != _EXACTLY.get(tag, inside):
+            raise Malformed(f"{inside} tags in <{tag}>")
+        if tag in _CHILDREN and (tag != "value" or inside):
+            self._assert_no_text()
         self._path.pop()
         text, self._text = "".join(self._text), []
         if tag in _SCALARS:
-            self._add(_scalar(tag, text))
-        elif tag == "value":
-            if not self._typed.pop():
-                self._values[-1].append(text)
+            self._values[-1].append(_scalar(tag, text))
+        elif tag == "value" and not inside:
+            self._values[-1].append(text)
         elif tag == "name":
-            self._names.append(text)
+            self._values[-1].append(_Name(text))
         elif tag == "methodName":
             self.method = text
+        elif tag == "nil":
+            self._values[-1].append(None)
         else:
             self._close(tag)
 
     def _close(self, tag: str) -> None:
-        if tag == "member":
-            self._member()
-        elif tag in {"array", "struct"}:
+        if tag in {"array", "struct"}:
             items = self._values.pop()
-            self._add(dict(items) if tag == "struct" else items)
-        elif tag == "nil":
-            self._add(None)
+            self._values[-1].append(dict(items) if tag == "struct" else items)
+        elif tag == "member":
+            name, value = self._values.pop()
+            if not isinstance(name, _Name):
+                name, value = value, name
+            if not isinstance(name, _Name) or isinstance(value, _Name):
+                raise Malformed("a member without name or value")
+            self._values[-1].append((str(name), value))
 
-    def _add(self, value: Any) -> None:
-        if not self._typed:
-            raise Malformed("a value outside <value>")
-        self._typed[-1] = True
-        self._values[-1].append(value)
 
-    def _member(self) -> None:
-        if not self._names or not self._values[-1]:
-            raise Malformed("a member without name or value")
-        value = self._values[-1].pop()
-        self._values[-1].append((self._names.pop(), value))
+class _Name(str):
+    """What a member of a struct is called, so long as its value is not read."""
+
+    __slots__ = ()
 
 
 def _scalar(tag: str, text: str) -> Any:
@@ -87,6 +118,8 @@ def _scalar(tag: str, text: str) -> Any:
             return float(text)
         if tag in {"i4", "int", "i8"}:
             return int(text)
+        if tag == "base64":  # no call takes it: it is of a wrong type, but no nonsense
+            return base64.b64decode(text)
     except ValueError:
         raise Malformed(f"{text[:40]!r} is no {tag}") from None
     if tag == "boolean":
@@ -112,7 +145,7 @@ def decode(body: bytes) -> tuple[str, list[Any]]:
     parser.EntityDeclHandler = _no_doctype
     try:
         parser.Parse(body, True)
-    except (expat.ExpatError, TypeError, IndexError, LookupError) as wrong:
+    except (expat.ExpatError, LookupError, ValueError) as wrong:  # also of its encoding
         raise Malformed(str(wrong)) from None
     if reader.method is None:
         raise Malformed("no methodName")

@@ -15,6 +15,8 @@ from simulator.values import EPOCH, NULL, now
 
 #: VHDs are made of blocks
 _BLOCK: Final = 2 * MIB
+#: what a VHD can describe
+_LARGEST: Final = 2_088_960 * MIB
 #: what an empty disk or a fresh clone takes on a thin SR
 _THIN: Final = 8 * MIB
 #: fields that a clone has of its own
@@ -92,12 +94,18 @@ def take_space(call: Call, sr: Row, size: int, *, promised: int) -> None:
 
 
 def rounded(size: int) -> int:
-    """Give the size that the SR makes of it.
+    """Give the size that the SR makes of it, which has an end.
 
-    >>> rounded(1), rounded(2 * MIB), rounded(2 * MIB + 1)
+    >>> rounded(0), rounded(2 * MIB), rounded(2 * MIB + 1)
     (2097152, 2097152, 4194304)
     """
-    return -(-size // _BLOCK) * _BLOCK
+    if not 0 <= size <= _LARGEST:
+        raise _invalid_size(f"VDI size must be between 1 MB and {_LARGEST // MIB} MB")
+    return max(1, -(-size // _BLOCK)) * _BLOCK
+
+
+def _invalid_size(why: str) -> ApiError:
+    return ApiError("SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr={why}]", "")
 
 
 # -- the calls
@@ -109,8 +117,6 @@ async def create(call: Call, args: Any) -> str:
     sr = call.db.get("SR", values["SR"])
     if sr["content_type"] == "iso":
         raise ApiError("SR_OPERATION_NOT_SUPPORTED", sr.ref)
-    if values["virtual_size"] < 0:
-        raise ApiError("SR_BACKEND_FAILURE_79", "", "VDI Invalid size", "")
     async with call.world.locks.marked(call, lambda: [sr_mark(call, sr, "vdi_create")]):
         await call.spend("VDI.create", sr=sr.ref)
         values["virtual_size"] = rounded(values["virtual_size"])
@@ -226,7 +232,7 @@ async def _resize(call: Call, ref: str, size: int, *, attached_ok: bool) -> str:
         await call.spend("VDI.resize", sr=vdi["SR"])
         size = rounded(size)
         if size < vdi["virtual_size"]:
-            raise ApiError("SR_BACKEND_FAILURE_79", "", "VDI Invalid size", "shrinking not allowed")
+            raise _invalid_size("shrinking not allowed")
         grown = size - vdi["virtual_size"]
         take_space(call, call.db.get("SR", vdi["SR"]), 0, promised=grown)
         call.db.set(vdi, "virtual_size", size)

@@ -288,6 +288,8 @@ def destroy_rows(call: Call, vm: Row) -> None:
     for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
         if (metrics := db.find(cls, vm[field])) is not None:
             db.destroy(metrics)
+    for child in db.rows("VM", list(vm["children"])):
+        db.set(child, "parent", vm["parent"])
     forget_memory(call, vm)
     db.destroy(vm)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from simulator.behaviour import vbd, vif
-from simulator.behaviour.vm_state import COPYING, assert_may, assert_power
+from simulator.behaviour.vm_state import COPYING, assert_may, assert_multiplier, assert_power
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -36,7 +36,6 @@ for _field, _type in (
 for _field, _type in (
     ("HVM_boot_policy", "string"),
     ("domain_type", "enum domain_type"),
-    ("HVM_shadow_multiplier", "float"),
     ("ha_always_run", "bool"),
     ("ha_restart_priority", "string"),
     ("protection_policy", "VMPP ref"),
@@ -116,11 +115,21 @@ def _set_limits(call: Call, vm: Row, **limits: int) -> None:
     """Change some of the four limits; they must be in order afterwards."""
     new = {name: limits.get(name, vm[f"memory_{name}"]) for name in _LIMITS}
     in_order = new["static_min"] <= new["dynamic_min"] <= new["dynamic_max"] <= new["static_max"]
+    is_pinned = in_order and new["dynamic_min"] == new["static_max"]
+    if (reason := _pinned_because(vm)) and not is_pinned:
+        raise ApiError("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
     if new["static_min"] < 0 or not in_order:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION_ORDER")
     call.db.update(vm, **{f"memory_{name}": value for name, value in new.items()})
     call.db.set(vm, "memory_target", new["dynamic_min"])
     call.db.set(vm, "memory_overhead", overhead_of(vm))
+
+
+def _pinned_because(vm: Row) -> str:
+    """Why the VM's memory may not vary, if it may not."""
+    if vm["is_control_domain"]:
+        return "control domain"
+    return "nested virt" if vm["platform"].get("nested-virt") in {"true", "1"} else ""
 
 
 async def _limit(call: Call, ref: str, operation: str, **limits: int) -> str:
@@ -145,9 +154,9 @@ async def set_memory_limits(
 
 @call("VM.set_memory(self: VM ref, value: int) -> void", has_async=True)
 async def set_memory(call: Call, ref: str, value: int) -> str:
+    """All of the limits but the least, which stays."""
     same = {"static_max": value, "dynamic_min": value, "dynamic_max": value}
-    least = min(value, call.db.get("VM", ref)["memory_static_min"])
-    return await _limit(call, ref, "changing_memory_limits", static_min=least, **same)
+    return await _limit(call, ref, "changing_memory_limits", **same)
 
 
 @call("VM.set_memory_static_range(self: VM ref, min: int, max: int) -> void", has_async=True)
@@ -185,6 +194,17 @@ async def set_dynamic_min(call: Call, ref: str, value: int) -> str:
 @call("VM.set_memory_dynamic_max(self: VM ref, value: int) -> void")
 async def set_dynamic_max(call: Call, ref: str, value: int) -> str:
     return await _set_one(call, ref, "dynamic_max", value)
+
+
+@call("VM.set_HVM_shadow_multiplier(self: VM ref, value: float) -> void")
+async def set_shadow_multiplier(call: Call, ref: str, value: float) -> str:
+    vm, operation = call.db.get("VM", ref), "changing_shadow_memory"
+    mark = Mark(vm, operation, lambda: assert_may(call, vm, operation, "Halted"))
+    async with call.world.locks.marked(call, lambda: [mark]):
+        assert_multiplier(value)
+        call.db.set(vm, "HVM_shadow_multiplier", value)
+        call.db.set(vm, "memory_overhead", overhead_of(vm))
+    return ""
 
 
 @call("VM.compute_memory_overhead(vm: VM ref) -> int", has_async=True, changes=False)

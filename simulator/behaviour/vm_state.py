@@ -84,12 +84,15 @@ def _assert_settings(vm: Row) -> None:
         raise ApiError("INVALID_VALUE", rule, str(at_startup))
     if vm["memory_dynamic_min"] > vm["memory_dynamic_max"] or vm["memory_static_max"] <= 0:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION")
-    if vm["HVM_shadow_multiplier"] < 1:
-        rule = "HVM_shadow_multiplier must be at least 1.0"
-        raise ApiError("INVALID_VALUE", rule, str(vm["HVM_shadow_multiplier"]))
+    assert_multiplier(vm["HVM_shadow_multiplier"])
     crash = vm["actions_after_crash"]
     if crash == "rename_restart" or (is_hvm(vm) and crash.startswith("coredump_")):
         raise ApiError("VALUE_NOT_SUPPORTED", "actions_after_crash", crash, "not supported")
+
+
+def assert_multiplier(value: float) -> None:
+    if not value >= 1:
+        raise ApiError("INVALID_VALUE", "multiplier", str(value))
 
 
 def _assert_storage(call: Call, vm: Row, host: Row) -> None:

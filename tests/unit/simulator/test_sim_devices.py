@@ -11,6 +11,7 @@ from simulator.behaviour.vif import mac_for
 from simulator.memory import MIB
 
 Pretend = Callable[..., None]
+GIB = 2**30
 NULL = "OpaqueRef:NULL"
 QOS = {"qos_algorithm_type": "", "qos_algorithm_params": {}, "other_config": {}}
 
@@ -95,6 +96,10 @@ def vm_disk(pool: Any, vm: Any) -> str:
     return str(pool.db.rows("VBD", vm["VBDs"])[0]["VDI"])
 
 
+def _invalid_size(why: str) -> list[str]:
+    return ["SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr={why}]", ""]
+
+
 def test_disks_are_rounded_counted_and_refused_when_there_is_no_space(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         sr = pool.one("SR", "sr-1")
@@ -104,6 +109,10 @@ def test_disks_are_rounded_counted_and_refused_when_there_is_no_space(pretend: P
         assert sr["physical_utilisation"] > before
         await pool.call("VDI.resize", vdi.ref, 5 * MIB)
         assert vdi["virtual_size"] == 6 * MIB
+        smaller = await pool.refused("VDI.resize", vdi.ref, 4 * MIB)
+        assert smaller == _invalid_size("shrinking not allowed")
+        larger = await pool.refused("VDI.resize", vdi.ref, 2**41)
+        assert larger == _invalid_size("VDI size must be between 1 MB and 2088960 MB")
         await pool.call("VDI.destroy", vdi.ref)
         assert sr["physical_utilisation"] == before
 
@@ -208,6 +217,26 @@ def test_dom0_takes_interfaces_only_in_the_old_generation(pretend: Pretend, prof
     pretend(scenario, profile=profile)
 
 
+def test_memory_that_may_not_vary_is_pinned(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.add_to_platform", vm.ref, "nested-virt", "true")
+        loose, pinned = (0, GIB, GIB // 2, GIB), (0, GIB, GIB, GIB)
+        assert await pool.refused("VM.set_memory_limits", vm.ref, *loose) == [
+            "MEMORY_CONSTRAINT_VIOLATION_MAXPIN",
+            "nested virt",
+        ]
+        await pool.call("VM.set_memory_limits", vm.ref, *pinned)
+
+        before = vm["memory_overhead"]
+        wrong = await pool.refused("VM.set_HVM_shadow_multiplier", vm.ref, 0.5)
+        assert wrong == ["INVALID_VALUE", "multiplier", "0.5"]
+        await pool.call("VM.set_HVM_shadow_multiplier", vm.ref, 4.0)
+        assert vm["memory_overhead"] > before
+
+    pretend(scenario)
+
+
 def test_memory_and_processors_keep_their_order(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()
@@ -216,6 +245,11 @@ def test_memory_and_processors_keep_their_order(pretend: Pretend) -> None:
         before = vm["memory_overhead"]
         await pool.done("VM.set_memory_limits", vm.ref, 2**30, 2**34, 2**33, 2**34)
         assert (vm["memory_target"], vm["memory_overhead"] > before) == (2**33, True)
+        assert await pool.refused("VM.set_memory", vm.ref, 2**29) == [
+            "MEMORY_CONSTRAINT_VIOLATION_ORDER"
+        ]
+        await pool.done("VM.set_memory", vm.ref, 2**31)
+        assert (vm["memory_static_min"], vm["memory_static_max"]) == (2**30, 2**31)
 
         rule = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
         assert await pool.refused("VM.set_VCPUs_at_startup", vm.ref, 4) == [

@@ -53,6 +53,20 @@ def test_a_snapshot_is_a_template_that_remembers_its_vm(pretend: Pretend) -> Non
     pretend(scenario)
 
 
+def test_a_snapshot_that_goes_leaves_its_children_to_its_parent(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        first = await pool.done("VM.snapshot", vm.ref, "first")
+        second = await pool.done("VM.snapshot", vm.ref, "second")
+
+        await pool.done("VM.destroy", second)
+
+        assert vm["parent"] == first
+        assert pool.db.get("VM", first)["children"] == [vm.ref]
+
+    pretend(scenario)
+
+
 def test_a_snapshot_may_leave_disks_out(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()

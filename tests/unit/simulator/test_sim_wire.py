@@ -223,10 +223,32 @@ def test_event_from_is_the_only_i4(shared_simulator: Any, session: str) -> None:
     assert "<name>operation</name><value>add</value>" in answer
 
 
+def _with(params: str) -> str:
+    """A call with these parameters, whatever they are."""
+    return f"<methodCall><methodName>VM.get_all</methodName>{params}</methodCall>"
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/", "<methodCall><methodName>VM.get_all</methodName><para"),
+        ("/", "<call><methodName>VM.get_all</methodName></call>"),
+        ("/", "<?xml version='1.0' encoding='utf-7'?>" + _with("")),
+        ("/", "<?xml version='1.0' encoding='punycode'?>" + _with("")),
+        ("/", _with("<params><param>text</param></params>")),
+        ("/", _with("<params><value>x</value></params>")),
+        ("/", _with("<params><param/></params>")),
+        ("/", _with("<params><param><value><float>1</float></value></param></params>")),
+        ("/", _with("<params><param><value>a<i4>1</i4></value></param></params>")),
+        ("/", _with("<params><param><value><i4>1</i4><i4>2</i4></value></param></params>")),
+        ("/", _with("<params><param><value><array><value/></array></value></param></params>")),
+        (
+            "/",
+            _with(
+                "<params><param><value><struct><member><name>a</name><value/></member>"
+                "<member><name>b</name></member></struct></value></param></params>"
+            ),
+        ),
         ("/", "nonsense"),
         ("/", ""),
         ("/", "<a/>"),
@@ -253,6 +275,26 @@ def test_what_is_malformed_gets_the_500_page(
     assert headers["content-type"] == "text/html"
     assert page.startswith(
         b"<html><body><h1>HTTP 500 internal server error</h1>An unexpected error"
+    )
+
+
+def test_a_member_may_say_its_value_first(shared_simulator: Any, session: str) -> None:
+    member = "<member><value>0.01</value><name>timeout</name></member>"
+    record = f"<struct>{member}</struct>"
+
+    answer = xml(shared_simulator, "network.create", text(session), record)
+
+    assert "Dispatcher_FieldNotFound(&quot;other_config&quot;)" in answer
+
+
+def test_a_moment_is_no_string(shared_simulator: Any) -> None:
+    moment = "<dateTime.iso8601>20260821T12:34:56Z</dateTime.iso8601>"
+
+    answer = xml(shared_simulator, "VM.get_all", moment)
+
+    assert answer == refusal(
+        "INTERNAL_ERROR",
+        "Failure(&quot;Expected string, got 'D(20260821T12:34:56Z)'&quot;)",
     )
 
 

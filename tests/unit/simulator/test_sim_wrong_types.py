@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from simulator import wire_json, wire_xml
 from simulator.calls import Method, Param
 from simulator.db import fresh
 from simulator.dispatch import METHODS, serve
 from simulator.errors import ApiError
 from simulator.schema.declare import CLASSES, ENUM_VALUES
+from simulator.snapshot import Snapshot
 from simulator.values import NULL, reader, zero
 
 Pretend = Callable[..., None]
@@ -131,6 +133,30 @@ def test_a_record_with_a_member_of_a_wrong_type_is_refused(
     assert capsys.readouterr().err == ""
 
 
+def _assert_can_be_told(pool: Any) -> None:
+    """Nothing came into the pool that one of the formats has no words for."""
+    asked = wire_json.Request("", [], 1, is_second=True)
+    for table in pool.db.tables.values():
+        records = {row.ref: Snapshot(row) for row in table.rows.values()}
+        assert wire_json.success(asked, records)
+        assert wire_xml.success(records)
+
+
+def test_numbers_that_are_too_large_together_are_as_large_as_can_be_said(
+    pretend: Pretend,
+) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.set_HVM_shadow_multiplier", vm.ref, 1e308)
+        await pool.call("VM.set_VCPUs_max", vm.ref, 2**63 - 1)
+        await pool.call("VM.set_memory", vm.ref, 2**62)
+        assert vm["memory_overhead"] == 2**63 - 1
+        assert (await pool.refused("VM.start", vm.ref, False, False))[0] == "NO_HOSTS_AVAILABLE"
+        _assert_can_be_told(pool)
+
+    pretend(scenario)
+
+
 def test_values_without_sense_end_in_an_error_or_in_nothing_bad(
     pretend_at_length: Pretend, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +164,7 @@ def test_values_without_sense_end_in_an_error_or_in_nothing_bad(
         for method, place, args in each_parameter(pool):
             for strange in STRANGE.get(kind_of(method.params[place].type), []):
                 await answer(pool, method, [*args[:place], strange, *args[place + 1 :]])
+        _assert_can_be_told(pool)
 
     pretend_at_length(scenario)
     assert capsys.readouterr().err == ""
