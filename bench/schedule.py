@@ -14,14 +14,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.bound import bound
 from bench.model import report
 from bench.model.clock import Clock
 from bench.model.pool import Launch, Pool, Shape
 from bench.model.times import Times, exact, jittered
+from bench.plot import draw
 from simulator.latency import FIGURES
+
+PICTURE: Final = Path(__file__).resolve().parents[1] / "docs" / "img" / "schedule.svg"
 
 MEANS: Mapping[str, float] = {name: figure.seconds for name, figure in FIGURES.items()}
 
@@ -131,6 +134,12 @@ def launches(prefix: str, count: int, owner: Owner) -> list[Launch]:
         Launch(f"{prefix}-{number}", owner.name, owner.weight, owner.priority)
         for number in range(count)
     ]
+
+
+def picture() -> str:
+    """500 launches on 4 SRs and 16 hosts, as the docs show them."""
+    run = Run(500, owners=(Owner("one", 1.0),), remembers=True).go()
+    return draw(report.spans(run.served[0]), "500 launches on 4 SRs and 16 hosts, in the model")
 
 
 def main() -> None:

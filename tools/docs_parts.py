@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from bench import defaults
 from tasks.chain import LAUNCH
 from tasks.undo import undo
 from tools.docs_examples import examples
@@ -376,4 +377,5 @@ PARTS: Final[dict[str, Part]] = {
     "examples": examples,
     "pool-keys": pool_keys,
     "file-keys": file_keys,
+    "schedule": defaults.table,
 }

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from bench.schedule import PICTURE, picture
 from tools.docs_parts import PARTS
 from tools.request_schema import SCHEMA, schema_text
 
@@ -37,8 +38,9 @@ def _make(found: re.Match[str]) -> str:
 
 
 def made_anew() -> dict[Path, str]:
-    """What each page, and the schema of a request, should say."""
-    return {**{page: remade(page.read_text()) for page in pages()}, SCHEMA: schema_text()}
+    """What each page, the schema of a request, and the picture of the model should say."""
+    made = {page: remade(page.read_text()) for page in pages()}
+    return {**made, SCHEMA: schema_text(), PICTURE: picture()}
 
 
 def stale() -> dict[Path, str]:

@@ -15,7 +15,7 @@ ENTRY = re.compile(
     re.MULTILINE,
 )
 OF_OTHERS = re.compile(
-    r"Redis-compatible server|one server and not a cluster|no cluster|Windows Server"
+    r"Redis-compatible server|one server and not a cluster|no cluster|Redis Cluster|Windows Server"
     r"|Workers, simulators and servers are processes"
 )
 """Where such a word is somebody else's."""
