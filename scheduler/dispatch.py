@@ -4,7 +4,6 @@ Level-triggered: each pass looks at the whole of what is, whatever has woken it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler.inventory import Inventory
@@ -19,16 +18,8 @@ Begin = Callable[[str, str], None]
 """Sends the chain of a launch from a step on."""
 
 
-@dataclass(frozen=True)
-class Caps:
-    """How many launches of a pool may be in flight, and how many of them cloning."""
-
-    in_flight: int = 400
-    cloning: int = 48
-
-
-def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps: Caps) -> int:
-    """Begin what can begin; how many launches have left the line."""
+def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, most: int) -> int:
+    """Begin what can begin while fewer than ``most`` are in flight; how many have left the line."""
     waiting = ledger.records(ledger.waiting(pool))
     if not waiting:
         return 0
@@ -43,10 +34,11 @@ def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, caps
             gone += _turn_away(ledger, record, verdict)
             continue
         reservation = reservation_of(verdict, need)
-        step = _admit(ledger, record, verdict, reservation, caps)
+        shown = host_of(verdict.host).model_dump_json()
+        step = ledger.admit(record.id, shown, reservation, most)
         if step == "full":
             break
-        if step in ("stale", "cloning"):
+        if step == "stale":
             continue
         hosts = reserve(hosts, verdict.host.ref, need.memory)
         held = {**held, record.id: reservation}
@@ -64,13 +56,6 @@ def reservation_of(verdict: Placed, need: Need) -> dict[str, Any]:
     """What is held for a launch until its VM has it: its memory, and its GPU if it needs one."""
     held = {"host": verdict.host.ref, "memory": need.memory}
     return {**held, "gpu": need.gpu} if need.gpu else held
-
-
-def _admit(
-    ledger: Ledger, record: Record, verdict: Placed, reservation: dict[str, Any], caps: Caps
-) -> str:
-    shown = host_of(verdict.host).model_dump_json()
-    return ledger.admit(record.id, shown, reservation, (caps.in_flight, caps.cloning))
 
 
 def _turn_away(ledger: Ledger, record: Record, verdict: NoRoom) -> int:

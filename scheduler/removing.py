@@ -6,7 +6,7 @@ that has not come back to life. What cannot be removed now is tried again after 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,11 +49,21 @@ class Sweep:
 
     def carry_out(self) -> int:
         """Remove what is due, and see what is still left of leftovers; how many are gone."""
+        self.give_back()
         due = self.due()
         gone = sum(self.remove(trace) for trace in due if self.held())
         for record in self.sights.with_leftovers(LEFTOVERS_AT_ONCE):
             self.see_leftovers(record)
         return gone
+
+    def borrow(self, occupied: str) -> bool:
+        """Whether the sweeper has a slot of this SR or host now; else it is its turn next."""
+        most = self.reach.slots.most(occupied)
+        return self.ledger.borrow_slot(self.reach.name, occupied, most)
+
+    def give_back(self) -> None:
+        """Also what one that died had borrowed."""
+        self.ledger.borrow_slot(self.reach.name, "", 0)
 
     @property
     def sights(self) -> Sights:
@@ -170,6 +180,26 @@ class SweepingHands:
         what: str,
         seconds: float,
         find: Finder | None = None,  # noqa: ARG002  the next pass looks for what this one came to
+        on: Collection[str] = (),
+    ) -> str:
+        for occupied in on:  # no call of a sweep occupies more than one
+            self._borrow(occupied)
+        try:
+            return self._run(key, method, params, what, seconds)
+        finally:
+            self._sweep.give_back()
+
+    def _borrow(self, occupied: str) -> None:
+        left = PATIENCE
+        while not self._sweep.borrow(occupied):
+            left -= POLL_SECONDS
+            if left < 0 or not self._sweep.held():
+                said = "It is not the sweeper's turn yet."
+                raise Busy("SWEEP_STOPPED", [occupied], said)
+            self._sweep.pause(POLL_SECONDS)
+
+    def _run(
+        self, key: str, method: str, params: tuple[Any, ...], what: str, seconds: float
     ) -> str:
         task = str(self._send(key, f"Async.{method}", *params))
         left = min(seconds, PATIENCE)

@@ -15,13 +15,22 @@ from tasks.making import SECONDS, MadeDisk, make_disk, moved_key
 from xenlaunch import names
 from xenlaunch.disks import TemplatesDisk
 from xenlaunch.model import Launch
+from xenlaunch.slots import sr_slot
 from xenlaunch.xapi.pool import NULL, Finder, Pool
 
 COPY_SECONDS: Final = 21_600
 
 _DRIVE: Final = ("VDI", "userdevice", "bootable", "mode", "type", "unpluggable", "empty")
 _QOS: Final = ("qos_algorithm_type", "qos_algorithm_params")
-_DISK: Final = ("name_label", "name_description", "virtual_size", "type", "tags", "xenstore_data")
+_DISK: Final = (
+    "name_label",
+    "name_description",
+    "virtual_size",
+    "type",
+    "tags",
+    "xenstore_data",
+    "SR",
+)
 
 
 def adapt(launch: Launch, pool: Pool) -> None:
@@ -29,7 +38,7 @@ def adapt(launch: Launch, pool: Pool) -> None:
     for disk, sr in zip(launch.request.template_disks, launch.moves, strict=True):
         seen = seen_first(launch, pool, disk.device)
         if not disk.keep:
-            remove(pool, f"leave-out:{disk.device}", seen["VDI"])
+            remove(pool, f"leave-out:{disk.device}", seen)
         elif sr != NULL:
             move(launch, pool, disk, sr, seen)
         else:
@@ -81,6 +90,7 @@ def change(pool: Pool, disk: TemplatesDisk, seen: Mapping[str, Any]) -> None:
             what=f"the template's disk {disk.device} to grow",
             seconds=SECONDS,
             find=grown(pool, vdi, disk.size),
+            on=[sr_slot(was["SR"])],
         )
     if disk.name is not None and disk.name != was["name_label"]:
         pool.do(f"rename:{disk.device}", "VDI.set_name_label", vdi, disk.name)
@@ -110,7 +120,7 @@ def move(launch: Launch, pool: Pool, disk: TemplatesDisk, sr: str, seen: Mapping
         what=f"the template's disk {disk.device} to be copied",
         seconds=COPY_SECONDS,
     )
-    remove(pool, f"moved:{disk.device}", seen["VDI"])
+    remove(pool, f"moved:{disk.device}", seen)
     mark = pool.mark(f"vbd:{made.key}")
     drive = {field: seen[field] for field in (*_DRIVE, *_QOS)}
     marks = {names.OTHER_CONFIG_MARK: mark, "owner": ""}
@@ -122,11 +132,12 @@ def move(launch: Launch, pool: Pool, disk: TemplatesDisk, sr: str, seen: Mapping
     )
 
 
-def remove(pool: Pool, key: str, vdi: str) -> None:
+def remove(pool: Pool, key: str, seen: Mapping[str, Any]) -> None:
     """Destroy a disk of the clone, and its VBD with it."""
     pool.run(
-        *(key, "VDI.destroy", vdi),
+        *(key, "VDI.destroy", seen["VDI"]),
         what="a disk of the template's to go",
         seconds=SECONDS,
-        find=lambda: None if look(pool, "VDI", vdi) else "",
+        find=lambda: None if look(pool, "VDI", seen["VDI"]) else "",
+        on=[sr_slot(seen["disk"]["SR"])],
     )

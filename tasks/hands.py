@@ -1,5 +1,6 @@
 """What those need of a pool who remove something: a step under its lease, or the sweeper."""
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from xenlaunch.xapi.pool import Finder
@@ -38,4 +39,5 @@ class Hands(Asked, Protocol):
         what: str,
         seconds: float,
         find: Finder | None = None,
+        on: Collection[str] = (),
     ) -> str: ...

@@ -15,6 +15,7 @@ from typing import Any, Final
 from xenlaunch import names
 from xenlaunch.errors import PASSING, Busy, PoolError
 from xenlaunch.model import Launch, Leftover, TemplateDisk
+from xenlaunch.slots import sr_slot
 from xenlaunch.xapi.pending import Outcome
 from xenlaunch.xapi.pool import Pool
 
@@ -117,7 +118,12 @@ def remove(pool: Pool, ref: str, row: dict[str, Any]) -> list[Leftover]:
         return [Leftover(cls="VDI", uuid=row["uuid"], advice=UNNAMED)]
     key = f"{names.UNDO}:loose:{ref}"
     try:
-        pool.run(key, "VDI.destroy", ref, what="a lost disk to go", seconds=SECONDS)
+        pool.run(
+            *(key, "VDI.destroy", ref),
+            what="a lost disk to go",
+            seconds=SECONDS,
+            on=[sr_slot(row["SR"])],
+        )
     except PASSING:
         raise
     except PoolError as error:

@@ -13,6 +13,7 @@ from tasks.drives import marked
 from xenlaunch import names
 from xenlaunch.disks import NewDisk
 from xenlaunch.model import Launch
+from xenlaunch.slots import sr_slot
 from xenlaunch.xapi.pool import NULL, Pool
 
 SECONDS: Final = 3600
@@ -65,6 +66,7 @@ def make_disk(pool: Pool, made: MadeDisk, record: Mapping[str, Any]) -> str:
         seconds=SECONDS,
         makes="VDI",
         find=lambda: find_disk(pool, made),
+        on=[sr_slot(made.sr)],
     )
     sign(pool, made, vdi)
     return vdi

@@ -22,6 +22,7 @@ from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PASSING, Refused
 from xenlaunch.guest import Guest
 from xenlaunch.model import Launch, LaunchRequest, Leftover, Template
+from xenlaunch.slots import host_slot, sr_slot
 from xenlaunch.xapi.pool import UPLOAD, Pool
 
 SECONDS: Final = 600
@@ -135,10 +136,15 @@ def remove_drive(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     if not has_read(launch, pool, guest):
         return (left(pool, vdi, "its guest has not told that it is up: it may not have read it"),)
     try:
-        unplug(pool)
+        unplug(launch, pool)
         if look(pool, "VBD", pool.value(f"vbd:{SETUP}")) is not None:
             pool.do("setup:vbd", "VBD.destroy", pool.value(f"vbd:{SETUP}"))
-        pool.run("setup:vdi", "VDI.destroy", vdi, what="the set-up drive to go", seconds=SECONDS)
+        pool.run(
+            *("setup:vdi", "VDI.destroy", vdi),
+            what="the set-up drive to go",
+            seconds=SECONDS,
+            on=[sr_slot(launch.setup_sr)],
+        )
     except (Refused, *PASSING) as error:
         if look(pool, "VDI", vdi) is None:
             return ()
@@ -154,7 +160,7 @@ def has_read(launch: Launch, pool: Pool, guest: Guest) -> bool:
     return await_word(launch, pool, None if guest.remove_after == "agent" else ANY) is not None
 
 
-def unplug(pool: Pool) -> None:
+def unplug(launch: Launch, pool: Pool) -> None:
     vbd = pool.value(f"vbd:{SETUP}")
     if is_unplugged(pool, vbd) and not pool.is_open("setup:unplug"):
         return
@@ -164,6 +170,7 @@ def unplug(pool: Pool) -> None:
             what="the guest to let go of its set-up drive",
             seconds=SECONDS,
             find=lambda: "" if is_unplugged(pool, vbd) else None,
+            on=[host_slot(launch.host.ref)] if launch.host else (),
         )
     except Refused:
         if not is_unplugged(pool, vbd):

@@ -10,6 +10,7 @@ from typing import Any
 
 from xenlaunch.errors import Busy, OutcomeUnknown, Place, PoolError, Refused
 from xenlaunch.model import Launch
+from xenlaunch.slots import host_slot
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600
@@ -30,6 +31,7 @@ def start(launch: Launch, pool: Pool) -> Launch:
             what="the VM to start",
             seconds=SECONDS,
             find=lambda: "" if is_running(launch, pool) else None,
+            on=[host_slot(launch.host.ref)],
         )
     except Refused as refused:
         # Somebody was quicker, or a start of ours was not heard of: it runs, and that was wanted.

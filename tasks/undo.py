@@ -22,6 +22,7 @@ from xenlaunch import names
 from xenlaunch.errors import PASSING, PoolError, Refused
 from xenlaunch.marks import marks_of_vm
 from xenlaunch.model import Launch, Leftover
+from xenlaunch.slots import host_slot, sr_slot
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600
@@ -126,7 +127,8 @@ def stop(pool: Hands, vm: str) -> None:
     """Stop a VM that is not halted: once more where it runs again after it was stopped."""
     keys = (f"{names.UNDO}:stop:{vm}:{number}" for number in itertools.count(1))
     key = next(key for key in keys if not pool.is_done(key))
-    if not pool.is_open(key) and is_halted(pool, vm):
+    record = None if pool.is_open(key) else look(pool, "VM", vm)
+    if not pool.is_open(key) and (record is None or record["power_state"] == "Halted"):
         return
     try:
         pool.run(
@@ -134,6 +136,7 @@ def stop(pool: Hands, vm: str) -> None:
             what="the VM to stop",
             seconds=SECONDS,
             find=lambda: "" if is_halted(pool, vm) else None,
+            on=[host_slot(record["resident_on"])] if record else [],
         )
     except Refused:
         if not is_halted(pool, vm):
@@ -160,12 +163,14 @@ def remove_record(pool: Hands, vm: str) -> None:
 def remove_disk(pool: Hands, vdi: str) -> None:
     """Destroy a disk; for one that is gone nothing is sent, though it may be looked at often."""
     key = f"{names.UNDO}:disk:{vdi}"
+    sr = []
     if not pool.is_open(key):
         record = look(pool, "VDI", vdi)
         if record is None:
             return
         check_ours_alone(pool, record)
-    pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS)
+        sr = [sr_slot(record["SR"])]
+    pool.run(key, "VDI.destroy", vdi, what="a disk to go", seconds=SECONDS, on=sr)
 
 
 def check_ours_alone(pool: Hands, record: dict[str, Any]) -> None:

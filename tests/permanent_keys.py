@@ -8,6 +8,7 @@ PERMANENT: Final = {
     "xenlaunch:unacked*": "messages that a killed worker had, until another one restores them",
     "xenlaunch:deployment": "whose launches these are",
     "xenlaunch:events": "a stream that is capped by length",
+    "xenlaunch:slots:*": "how many slots a pool's SRs and hosts have: some fields for each",
     "xenlaunch:batches": "which batches there are; what has expired is dropped from it",
     "xenlaunch:state:*": "which launches are in which state; what has expired is dropped from it",
 }
@@ -19,7 +20,8 @@ WHILE_LIVE: Final = {
     "xenlaunch:due": "the launches that somebody must look at; each leaves it when it was told",
     "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",
     "xenlaunch:inflight:*": "a pool's slots and reservations; each is freed with its end",
-    "xenlaunch:cloning:*": "who clones on a pool; each is freed when it has cloned",
+    "xenlaunch:slot:*": "who has an SR or a host work; each is freed when that is over",
+    "xenlaunch:slotline:*": "who waits for an SR or a host; each leaves it with its turn",
     "xenlaunch:ready:*": "who waits for a message to be taken; each leaves it when it is claimed",
     "xenlaunch:parked:*": "what is waited for on a pool; each goes with the waking",
     "xenlaunch:hunting:*": "who looks for disks without a mark; each leaves it with its end",

@@ -14,7 +14,7 @@ from tasks import step
 from workers import control, guards, logs, results, settings
 from workers.alive import Alive
 from workers.config import celery_config
-from workers.duties import Dispatching, Duties, Recovering
+from workers.duties import Beginning, Dispatching, Duties, Recovering
 from workers.leaving import Leaving
 from workers.roles import Role, Roles
 from workers.runtime import Runtime
@@ -58,6 +58,7 @@ def pool_roles(pool: str) -> list[Role]:
 
     return [
         Dispatching(duties, pool),
+        Beginning(duties, pool),
         TaskWatcher(runtime.ledger, runtime.deployment, reach, pool, duties.begin),
         GuestWatcher(runtime.ledger, reach, pool, duties.begin),
         Sweeping(runtime, pool),

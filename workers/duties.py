@@ -8,7 +8,7 @@ from typing import Final
 from celery import Celery
 
 from scheduler.accept import accept
-from scheduler.dispatch import Caps, dispatch
+from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
 from scheduler.recover import Recovery
 from tasks import messages
@@ -96,9 +96,8 @@ class Dispatching:
             inventory = self.inventory()
             # First the epoch, then the launches: a copy from before them is told from this Redis.
             self.duties.runtime.generations.keep(self.pool)
-            settings = self.duties.runtime.settings.pools[self.pool]
-            caps = Caps(settings.in_flight, settings.cloning)
-            dispatch(ledger, self.pool, inventory, self.duties.begin, caps)
+            most = self.duties.runtime.settings.pools[self.pool].in_flight
+            dispatch(ledger, self.pool, inventory, self.duties.begin, most)
         else:
             self.duties.permit(self.pool)
             self.duties.runtime.generations.keep(self.pool)
@@ -113,6 +112,25 @@ class Dispatching:
             for launch in ledger.waiting(self.pool):
                 ledger.say_why(launch, f"waiting for the pool {self.pool}: {error.message}")
             raise
+
+
+@dataclass
+class Beginning:
+    """The role of beginning those to whom a slot was given, in a script that cannot send."""
+
+    duties: Duties
+    pool: str
+
+    @property
+    def name(self) -> str:
+        return f"begin:{self.pool}"
+
+    def let_go(self) -> None:
+        """Nothing is remembered."""
+
+    def turn(self, held: Callable[[], bool]) -> None:  # noqa: ARG002  what was taken is begun
+        for launch, step in self.duties.ledger.await_given(self.pool, DISPATCH_EVERY):
+            self.duties.begin(launch, step)
 
 
 @dataclass

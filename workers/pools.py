@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from workers.settings import PoolSettings
 from xenlaunch.errors import BadSettings, Refused
+from xenlaunch.slots import Slots
 from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.refusals import refusal
@@ -44,6 +45,9 @@ class Pools:
             pool: {str(kind): network for kind, network in found.traffic.items()}
             for pool, found in settings.items()
         }
+        self._slots = {
+            pool: Slots(found.sr_slots, found.host_slots) for pool, found in settings.items()
+        }
         self._reached: dict[str, Reach] = {}
         self._lock = threading.Lock()
 
@@ -60,7 +64,7 @@ class Pools:
         records = Records(session)
         records.start()
         permit = partial(self._permit, pool)
-        return Reach(pool, session, records, self._traffic[pool], permit)
+        return Reach(pool, session, records, self._traffic[pool], self._slots[pool], permit)
 
     def close(self) -> None:
         """Log out everywhere."""

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 from xenlaunch import password_file as where
 from xenlaunch.errors import BadSettings
 from xenlaunch.nics import Traffic
+from xenlaunch.slots import Slots
 
 REDIS_URL: Final = where.URL
 REDIS_PASSWORD_FILE: Final = where.PASSWORD_FILE
@@ -48,7 +49,8 @@ class PoolSettings(_Strict):
     ca_file: Path | None = None
     pins: tuple[str, ...] = ()
     in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
-    cloning: Annotated[int, Field(ge=1, le=100)] = 48
+    sr_slots: Annotated[int, Field(ge=1, le=50)] = Slots.sr
+    host_slots: Annotated[int, Field(ge=1, le=50)] = Slots.host
     traffic: dict[Traffic, Annotated[str, Field(min_length=1)]] = {}
 
     @model_validator(mode="after")

@@ -89,13 +89,26 @@ class Lease:
         """The call is done: its value, and what exists because of it."""
         self._write(key, replace(self.calls[key], state=DONE, value=value), made)
 
-    def failed(self, key: str) -> None:
-        """The call is over, and nothing came of it."""
-        self._write(key, replace(self.calls[key], state=FAILED))
+    def failed(self, key: str, code: str = "") -> None:
+        """The call is over, and nothing came of it but perhaps an error with this code."""
+        self._write(key, replace(self.calls[key], state=FAILED, value=code))
 
     def remember(self, key: str, value: str) -> None:
         """Keep something for whoever does this step again; for this attempt of the launch only."""
         self.intend(key, Call("", 1, "", 0.0, state=DONE, value=value))
+
+    def slot(self, key: str, most: Mapping[str, int], what: str, seconds: float) -> str:
+        """Take, for a call, a slot of any of these SRs or hosts: the one, or '' when parked for it.
+
+        ``most``: what there is to choose from, each with how many slots it has.
+        """
+        pairs = [word for pair in most.items() for word in pair]
+        ms = int(seconds * 1000)
+        answer = self.ledger.store.run("slot", self.launch.id, self.fence, key, what, ms, *pairs)
+        if answer[0] == "parked":
+            return ""
+        self._heed(answer[0])
+        return str(answer[1])
 
     def hunt(self, what: str) -> list[str]:
         """Say which disks without a mark are looked for ('': none any more); what all look for."""

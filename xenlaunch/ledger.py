@@ -241,17 +241,13 @@ class Ledger:
         """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC claimed already."""
         return str(self.store.run("join", launch, pool, *macs))
 
-    def admit(
-        self, launch: str, host: str, reservation: dict[str, Any], caps: tuple[int, int]
-    ) -> str:
-        """Give a waiting launch its host and slot: the step to begin, or why not.
+    def admit(self, launch: str, host: str, reservation: dict[str, Any], most: int) -> str:
+        """Give a waiting launch its host while fewer than ``most`` are in flight: the step to do.
 
-        ``full``: too many are in flight; ``cloning``: too many clone; ``stale``: it waits no more.
-
-        ``caps``: how many launches may be in flight on the pool, and how many of them cloning.
+        Or why not: ``full``: no fewer are in flight; ``stale``: it waits no more.
         """
         held = json.dumps(reservation)
-        return str(self.store.run("admit", launch, host, held, *caps, self.times.resend))
+        return str(self.store.run("admit", launch, host, held, most, self.times.resend))
 
     def say_why(self, launch: str, reason: str) -> None:
         """Note why a launch still waits, for whoever looks at it."""
@@ -347,6 +343,33 @@ class Ledger:
         """What is waited for on a pool: its ref to the launch that waits."""
         with reachable():
             return dict(self.store.redis.hgetall(self.store.key("parked", pool)))
+
+    def slots(self, pool: str) -> dict[str, tuple[int, int]]:
+        """Of each SR and host that has had one: its slots that are held, and how many wait."""
+        redis = self.store.redis
+        with reachable():
+            known = redis.hkeys(self.store.key("slots", pool))
+            whats = [name.partition(":")[2] for name in known if name.startswith("most:")]
+            return {
+                what: (
+                    redis.zcard(self.store.key("slot", pool, what)),
+                    redis.zcard(self.store.key("slotline", pool, what)),
+                )
+                for what in sorted(whats)
+            }
+
+    def borrow_slot(self, pool: str, what: str, most: int) -> bool:
+        """Take a slot for the sweeper, or its turn; '' gives back the one that it has."""
+        return bool(self.store.run("borrow", pool, what, most))
+
+    def await_given(self, pool: str, seconds: float) -> list[tuple[str, str]]:
+        """The launches that were given the slot that they waited for, each with its step."""
+        key = self.store.key("given", pool)
+        with reachable():
+            first = self.store.redis.blpop([key], timeout=seconds)
+            more = self.store.redis.lpop(key, 100) or [] if first else []
+        found = [*(first[1:] if first else ()), *more]
+        return [(launch, step) for launch, _, step in (one.partition(" ") for one in found)]
 
     def await_nudge(self, pool: str, seconds: float) -> bool:
         """Return when the pool's line may have moved, at the latest after so many seconds."""

@@ -260,11 +260,12 @@ class Keyspace:
     def _llen(self, key: str) -> int:
         return len(self._look(key, list))
 
-    def _lpop(self, key: str) -> Reply:
+    def _lpop(self, key: str, count: str = "") -> Reply:
         found: list[str] = self._look(key, list)
-        first = found.pop(0) if found else None
+        gone = found[: whole(count or "1")]
+        del found[: len(gone)]
         self._tidy(key)
-        return first
+        return (gone or None) if count else next(iter(gone), None)
 
     def _xadd(self, key: str, *words: str) -> str:  # noqa: ARG002  told to people alone
         return f"{self._clock()}-{next(self._ids)}"

@@ -22,7 +22,7 @@ REQUESTS: Final[tuple[dict[str, Any], ...]] = (
     {"disks": [{"new": "1GiB"}], "nics": []},
     {"on_failure": "keep"},
 )
-ROLES: Final = ("recover", "dispatch", "watch")
+ROLES: Final = ("recover", "dispatch", "begin", "watch")
 TROUBLES: Final = tuple(trouble for trouble in Trouble if trouble is not Trouble.NONE)
 
 

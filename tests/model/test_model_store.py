@@ -17,6 +17,8 @@ FENCES: Final = ("f1", "f2")
 STEPS: Final = ("connect", "clone", "vbds", "start", "poll", "undo")
 CALL: Final = '{"method": "VM.clone", "attempt": %d, "state": "%s", "task": "", "since": 1.5}'
 
+SLOTS: Final = (("sr:1", 1), ("sr:1", 1, "sr:2", 1), ("host:1", 2))
+
 OUTSIDE: Final = {"wish_epoch"}
 """Scripts that the model never runs: nobody wipes its Redis."""
 
@@ -46,13 +48,15 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         ),
         "submit_batch": ("b-1", "digest", 2, "web", 60_000, *LAUNCHES),
         "join": (launch, "lab", *macs),
-        "admit": (launch, "{}", "{}", 2, chance.choice((1, 2)), 3000),
+        "admit": (launch, "{}", "{}", 2, 3000),
         "claim": (launch, step, fence, "w1", 10_000),
         "intent": (launch, fence, 10_000, "clone", call),
         "outcome": (launch, chance.choice(("", "clone")), attempt, call, "fact"),
         "advance": (launch, fence, step, '{"vm": "x"}', 3000),
         "park": (launch, fence, "something", ref, 60_000, chance.choice("01")),
-        "note": (launch, ref or "task-1", '["success"]', 3000),
+        "note": (launch, ref or "task-1", '["success","",""]', 3000),
+        "slot": (launch, fence, "clone", "its turn", 60_000, *chance.choice(SLOTS)),
+        "borrow": ("lab", chance.choice(("", "sr:1", "sr:2")), 1),
         "wake": (launch, ref, 3000),
         "replace": (launch, fence, "network", "u-h1", "is full"),
         "refuse": (launch, "failed", "{}"),

@@ -77,7 +77,8 @@ class WiredRedis:
         return self._run("ZRANGEBYSCORE", key, least, most, "LIMIT", start, num)
 
     def blpop(self, keys: Sequence[str], timeout: float) -> Any:  # noqa: ARG002  nobody waits here
-        return self._run("LPOP", keys[0])
+        first = self._run("LPOP", keys[0])
+        return None if first is None else (keys[0], first)
 
     def info(self, section: str) -> dict[str, str]:
         return {"run_id": self._run("GET", f"the {section}") or "first"}

@@ -26,7 +26,7 @@ from tests.model.effects import (
 from tests.model.keyspace import Keyspace
 from tests.model.tinypool import TinyPool
 from tests.model.wired import Baton, FreshRecords, WiredApp, WiredStore
-from workers.duties import Dispatching, Duties, Recovering
+from workers.duties import Beginning, Dispatching, Duties, Recovering
 from workers.roles import Role
 from workers.watcher import TaskWatcher
 from xenlaunch import names
@@ -34,6 +34,7 @@ from xenlaunch.errors import XenlaunchError
 from xenlaunch.lease import Lease
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import LaunchRequest
+from xenlaunch.slots import Slots
 from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.session import Session
 from xenlaunch.xapi.transport import Trust
@@ -74,7 +75,7 @@ class Worker(Process):
         self.worker = name
         self.deployment = DEPLOYMENT
         self.ledger = Ledger(cast("Any", WiredStore(world.keyspace)))
-        self.settings = SimpleNamespace(pools={POOL: SimpleNamespace(in_flight=2, cloning=2)})
+        self.settings = SimpleNamespace(pools={POOL: SimpleNamespace(in_flight=2)})
         self.fences: dict[str, str] = {}
         self.app = WiredApp(world.enqueue, world.results)
         session = Session(
@@ -84,11 +85,13 @@ class Worker(Process):
         cast("Any", session)._transport.pool = world.pool
         cast("Any", session)._finding = Baton()
         records = cast("Any", FreshRecords(world.pool))
-        self._reach = Reach(POOL, session, records, _looking=cast("Any", Baton()))
+        slots = Slots(sr=1, host=1)
+        self._reach = Reach(POOL, session, records, slots=slots, _looking=cast("Any", Baton()))
         duties = Duties(cast("Any", self.app), cast("Any", self))
         self.roles: dict[str, Role] = {
             "recover": Recovering(duties, pause=TIME.sleep),
             "dispatch": Dispatching(duties, POOL),
+            "begin": Beginning(duties, POOL),
             "watch": TaskWatcher(self.ledger, DEPLOYMENT, self.reach, POOL, duties.begin),
         }
 

@@ -227,7 +227,10 @@ def _foreign(value: Any) -> Any:
 def held(ledger: Ledger, url: str, launches: Iterable[str]) -> list[str]:
     """Slots, reservations, places in a line, waits and claims that outlive their launches."""
     found = [f"the key {key} never expires" for key in leaked_keys(url)]
-    for kind in ("inflight", "cloning", "parked", "waiting", "macs"):
+    slots = ledger.slots(POOL).items()
+    found += [f"{what} has {held} slots held, {wait} waiting" for what, (held, wait) in slots
+              if held or wait]  # fmt: skip
+    for kind in ("inflight", "parked", "waiting", "macs"):
         key = ledger.store.key(kind, POOL)
         if ledger.store.redis.exists(key):
             found.append(f"{key} is not empty")

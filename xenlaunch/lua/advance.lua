@@ -7,6 +7,5 @@ count_step(t)
 release()
 set('step', ARGV[4], 'learnt', ARGV[5], 'last_fence', ARGV[3])
 redis.call('HDEL', key, 'retries')
-if ARGV[4] == 'vbds' then cloned() end
 wish(t + ARGV[6])
 return 'ok'

@@ -1,5 +1,5 @@
 -- pool, mac ... -> 'ok' | 'stale' | the first MAC that another launch has claimed
-local r = get('state', 'pool', 'priority', 'submitted')
+local r = get('state', 'pool')
 if r[1] ~= 'waiting' or r[2] then return 'stale' end
 local claims = P .. 'macs:' .. ARGV[3]
 for i = 4, #ARGV do
@@ -12,7 +12,5 @@ for i = 4, #ARGV do
   macs[#macs + 1] = ARGV[i]
 end
 set('pool', ARGV[3], 'macs', table.concat(macs, ' '))
-redis.call('ZADD', P .. 'waiting:' .. ARGV[3], r[3] * 1e13 + r[4], id)
-redis.call('ZREM', P .. 'due', id)
-nudge(ARGV[3])
+line_up(ARGV[3])
 return 'ok'

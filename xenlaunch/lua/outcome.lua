@@ -9,8 +9,12 @@ local function rank(call)
 end
 if ARGV[3] ~= '' then
   local known = redis.call('HGET', key .. ':calls', ARGV[3])
-  if not known or rank(cjson.decode(known)) <= rank(cjson.decode(ARGV[4])) then
+  local call = cjson.decode(ARGV[4])
+  if not known or rank(cjson.decode(known)) <= rank(call) then
     redis.call('HSET', key .. ':calls', ARGV[3], ARGV[4])
+    if call.state ~= 'open' and redis.call('HGET', key, 'slots_of') == ARGV[3] then
+      call_over(call.state == 'failed' and call.value or '')
+    end
   end
 end
 for i = 5, #ARGV do redis.call('SADD', key .. ':made', ARGV[i]) end

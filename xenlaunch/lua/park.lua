@@ -7,7 +7,10 @@ if r[3] and r[4] == 'running' then return 'cancel' end
 local t, again = now(), ARGV[7] == '1'
 set('parked', cjson.encode({ what = ARGV[4], ref = ARGV[5], since = t, deadline = t + ARGV[6],
   retry = again }), 'last_fence', ARGV[3])
-if again then redis.call('HINCRBY', key, 'retries', 1) end
+if again then
+  redis.call('HINCRBY', key, 'retries', 1)
+  free_idle_slots()
+end
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'parked:' .. r[5], ARGV[5], id) end
 release()
 ready('SREM')

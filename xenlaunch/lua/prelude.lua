@@ -60,11 +60,90 @@ local function release()
 end
 
 local function unpark()
-  local r = get('parked', 'pool')
+  local r = get('parked', 'pool', 'slot_wanted')
   if not r[1] then return end
   local ref = cjson.decode(r[1]).ref
   if ref ~= '' then redis.call('HDEL', P .. 'parked:' .. r[2], ref) end
-  redis.call('HDEL', key, 'parked')
+  for what in string.gmatch(r[3] or '', '%S+') do
+    redis.call('ZREM', P .. 'slotline:' .. r[2] .. ':' .. what, id)
+  end
+  redis.call('HDEL', key, 'parked', 'slot_wanted')
+end
+
+-- Slots: so many at once may have an SR or a host work for them. A launch holds those of one call,
+-- `slots_of`, until that call is over. Whoever frees one gives it to the next in line, at once.
+local function has_slot(pool, what)
+  local r = redis.call('HMGET', P .. 'slots:' .. pool, 'now:' .. what, 'most:' .. what)
+  return redis.call('ZCARD', P .. 'slot:' .. pool .. ':' .. what) < tonumber(r[1] or r[2] or 1)
+end
+
+local function hold_slot(pool, what)
+  redis.call('ZADD', P .. 'slot:' .. pool .. ':' .. what, now(), id)
+  set('slots', (redis.call('HGET', key, 'slots') or '') .. what .. ' ')
+end
+
+local function give_slots(pool, what)
+  local line = P .. 'slotline:' .. pool .. ':' .. what
+  local own, own_key = id, key
+  while has_slot(pool, what) do
+    id = redis.call('ZRANGE', line, 0, 0)[1]
+    if not id then break end
+    key = P .. 'launch:' .. id
+    redis.call('ZREM', line, id)
+    if string.sub(id, 1, 1) == '@' then  -- the sweeper: it looks for itself
+      redis.call('ZADD', P .. 'slot:' .. pool .. ':' .. what, now(), id)
+    elseif redis.call('HEXISTS', key, 'slot_wanted') == 1 then
+      unpark()
+      hold_slot(pool, what)
+      wish(now() + 3000)
+      redis.call('RPUSH', P .. 'given:' .. pool, id .. ' ' .. redis.call('HGET', key, 'step'))
+      redis.call('PEXPIRE', P .. 'given:' .. pool, 60000)
+    end
+  end
+  id, key = own, own_key
+end
+
+local function free_slots()
+  local r = get('slots', 'pool')
+  if not r[1] then return end
+  redis.call('HDEL', key, 'slots', 'slots_of')
+  for what in string.gmatch(r[1], '%S+') do
+    redis.call('ZREM', P .. 'slot:' .. r[2] .. ':' .. what, id)
+    give_slots(r[2], what)
+  end
+end
+
+-- A call that may still run keeps its slots: the SR or the host works on it, whoever waits for it.
+local function free_idle_slots()
+  local of = redis.call('HGET', key, 'slots_of')
+  local call = of and redis.call('HGET', key .. ':calls', of)
+  if of and not (call and cjson.decode(call).state == 'open') then free_slots() end
+end
+
+-- What a pool bears is found out: half as many at once when it says that it is too much, and one
+-- more, up to what is set, whenever so many in a row have gone well.
+local GOOD = 16
+local CROWDED = { OTHER_OPERATION_IN_PROGRESS = true, TOO_MANY_PENDING_TASKS = true }
+local function learn_from(code)
+  local r = get('slots', 'pool')
+  local h = P .. 'slots:' .. (r[2] or '')
+  for what in string.gmatch(r[1] or '', '%S+') do
+    local s = redis.call('HMGET', h, 'now:' .. what, 'most:' .. what)
+    local most = tonumber(s[2] or 1)
+    local at_once = tonumber(s[1] or most)
+    if CROWDED[code] then
+      redis.call('HSET', h, 'now:' .. what, math.max(1, math.floor(at_once / 2)), 'good:' .. what, 0)
+    elseif s[1] and redis.call('HINCRBY', h, 'good:' .. what, 1) >= GOOD then
+      redis.call('HSET', h, 'good:' .. what, 0, 'now:' .. what, math.min(at_once + 1, most))
+      if at_once + 1 >= most then redis.call('HDEL', h, 'good:' .. what, 'now:' .. what) end
+    end
+  end
+end
+
+-- The call that the slots were taken for is over: the error's code, or ''.
+local function call_over(code)
+  learn_from(code)
+  free_slots()
 end
 
 -- Time that a step has taken, parked or not, is counted from its first claim.
@@ -76,13 +155,19 @@ local function count_step(t)
   end
 end
 
--- A pool clones only so many at once: its storage takes them one by one, and few may wait.
-local function cloned()
-  local pool = redis.call('HGET', key, 'pool')
-  if pool and redis.call('SREM', P .. 'cloning:' .. pool, id) == 1 then nudge(pool) end
+-- The launch's place in every line: the least goes first.
+local function turn()
+  local r = get('priority', 'submitted')
+  return r[1] * 1e13 + r[2]
 end
 
--- Slots and reservations go with the state: in this one place.
+local function line_up(pool)
+  redis.call('ZADD', P .. 'waiting:' .. pool, turn(), id)
+  redis.call('ZREM', P .. 'due', id)
+  nudge(pool)
+end
+
+-- Reservations go with the state: in this one place.
 local function move(to, t)
   local r = get('state', 'pool', 'batch')
   local from = r[1]
@@ -97,7 +182,6 @@ local function move(to, t)
       redis.call('HINCRBY', P .. 'batch:' .. r[3], after, 1)
     end
   end
-  if from == 'running' then cloned() end
   if r[2] then
     if to == 'waiting' or ENDED[to] then
       redis.call('HDEL', P .. 'inflight:' .. r[2], id)
@@ -121,6 +205,7 @@ end
 local function finish_launch(state, t)
   count_step(t)
   unpark()
+  free_slots()
   release()
   ready('SREM')
   move(state, t)
@@ -141,6 +226,7 @@ local function begin_undo(outcome, failure, t)
   local failed_at = redis.call('HGET', key, 'step')
   count_step(t)
   unpark()
+  free_idle_slots()
   release()
   move('undoing', t)
   redis.call('HDEL', key, 'retries')
@@ -154,9 +240,10 @@ end
 local function begin_again(step, t)
   count_step(t)
   unpark()
+  free_slots()
   release()
   ready('SREM')
-  local r = get('pool', 'macs', 'priority', 'submitted')
+  local r = get('pool', 'macs')
   if r[1] then redis.call('HDEL', P .. 'hunting:' .. r[1], id) end
   redis.call('HDEL', key, 'host', 'avoid', 'outcome', 'error', 'failed_at', 'retries', 'reason')
   set('step', step)
@@ -168,9 +255,7 @@ local function begin_again(step, t)
     for mac in string.gmatch(r[2] or '', '%S+') do
       redis.call('HSETNX', P .. 'macs:' .. r[1], mac, id)
     end
-    redis.call('ZADD', P .. 'waiting:' .. r[1], r[3] * 1e13 + r[4], id)
-    redis.call('ZREM', P .. 'due', id)
-    nudge(r[1])
+    line_up(r[1])
   end
   tell('state')
 end

@@ -15,7 +15,7 @@ that only write records are answered at once, and are sent plainly, with the sam
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -45,6 +45,9 @@ Finder = Callable[[], str | None]
 Numbered = Callable[[int], Any]
 """A parameter that is another at each attempt."""
 
+SLOT_SECONDS: Final = 300.0
+"""After how long one who waits for a slot takes its place in the line anew, should it be lost."""
+
 _TRIES: Final = 3
 
 
@@ -60,6 +63,7 @@ class Pool:
         self.loose_before = reach.loose_before
         self._session = reach.session
         self._permit = reach.permit
+        self._slots = reach.slots
         self._lease = lease
         self._clock = clock
 
@@ -177,10 +181,12 @@ class Pool:
         seconds: float,
         makes: str = "",
         find: Finder | None = None,
+        on: Collection[str] = (),
     ) -> str:
         """Make a call that takes a while: as a pool task, for which the step parks.
 
-        A parameter that is a function is told the number of the attempt.
+        A parameter that is a function is told the number of the attempt. ``on`` are the slots that
+        the call occupies until it is over, of SRs and hosts: for those the step parks first.
         """
         call = self._lease.calls.get(key)
         if call and call.state == DONE:
@@ -191,10 +197,26 @@ class Pool:
                 return self._came_out(key, value)
             call = None
         if call is None or call.state != OPEN:
+            for occupied in sorted(on):  # all take theirs in one order: none waits in a ring
+                self.slot(key, [occupied])
             task = str(self._send(key, f"Async.{method}", params, makes))
             self._lease.sent(key, task)
             raise Parked(what, task, seconds)
         return self._came_out(key, self._settle(key, call, what, seconds, find))
+
+    def slot(self, key: str, any_of: Collection[str], seconds: float = SLOT_SECONDS) -> str:
+        """Take, for a call, a slot of any of these; where none is free, the step parks for one."""
+        most = {what: self._slots.most(what) for what in any_of}
+        waited_for = f"its turn on {' or '.join(sorted(map(self._shown, any_of)))}"
+        taken = self._lease.slot(key, most, waited_for, seconds)
+        if not taken:
+            raise Parked(waited_for, "", seconds)
+        return taken
+
+    def _shown(self, what: str) -> str:
+        cls, _, ref = what.partition(":")
+        row = self.records.get(cls, ref)
+        return str(row["name_label"]) if row else ref
 
     def upload(self, key: str, vdi: str, content: bytes) -> None:
         """Write a disk's first bytes: once more if nobody knows whether they are there."""
@@ -265,8 +287,8 @@ class Pool:
                 continue
             except OutcomeUnknown:
                 raise
-            except PoolError:
-                self._lease.failed(key)
+            except PoolError as refused:
+                self._lease.failed(key, refused.code)
                 raise
         self._lease.failed(key)
         raise Busy(
@@ -330,8 +352,8 @@ class Pool:
             return settle(method, outcome)
         except OutcomeUnknown:
             raise
-        except PoolError:
-            self._lease.failed(key)
+        except PoolError as refused:
+            self._lease.failed(key, refused.code)
             raise
 
     def _outcome(self, task: str) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from xenlaunch import names
 from xenlaunch.model import TemplateDisk
+from xenlaunch.slots import Slots
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.session import Session
 
@@ -24,6 +25,8 @@ class Reach:
     records: Records
     traffic: Mapping[str, str] = field(default_factory=dict)
     """Which network the pools file names for a traffic type."""
+    slots: Slots = field(default_factory=Slots)
+    """How many calls of ours an SR and a host may have at once."""
     permit: Callable[[], None] = field(default=lambda: None, repr=False)
     """Raises `Busy` while nothing may be changed on this pool."""
     _disks: dict[str, TemplateDisk] = field(default_factory=dict, repr=False)

@@ -14,7 +14,7 @@ DEPLOYMENT: Final = "tests"
 POOL: Final = "lab"
 HOST: Final = '{"ref":"OpaqueRef:h1","uuid":"u-h1","name":"host-1"}'
 HELD: Final = {"host": "OpaqueRef:h1", "memory": 1 << 30}
-ROOMY: Final = (1000, 1000)
+ROOMY: Final = 1000
 ERROR: Final = {"code": "CANCELLED", "params": [], "message": "Cancelled by its owner."}
 FAILURE: Final = {"code": "VDI_MISSING", "params": ["u-1"], "message": "The disk is gone."}
 
@@ -62,8 +62,8 @@ class Lives:
         assert self.admit(launch) == names.CONNECT
         return launch
 
-    def admit(self, launch: str, caps: tuple[int, int] = ROOMY) -> str:
-        return self.ledger.admit(launch, HOST, HELD, caps)
+    def admit(self, launch: str, most: int = ROOMY) -> str:
+        return self.ledger.admit(launch, HOST, HELD, most)
 
     def claim(self, launch: str, step: str = names.CONNECT, fence: str = "") -> Lease | Unclaimed:
         chosen = {"fence": lambda: fence} if fence else {}

@@ -109,9 +109,16 @@ class ScriptedSession:
         raise AssertionError(f"nobody has written what {cls}.{verb} answers")
 
 
+class Unread:
+    """The records of a pool of which nothing was read yet."""
+
+    def get(self, cls: str, ref: str) -> None:
+        """Not there."""
+
+
 def pool_of(session: ScriptedSession, lease: Lease, now: float = 1000.0) -> Pool:
     """The pool as the step that has this lease sees it, at a time that stands still."""
-    reach = Reach("lab", cast("Session", session), cast("Records", None))
+    reach = Reach("lab", cast("Session", session), cast("Records", Unread()))
     return Pool(reach, lease, clock=lambda: now)
 
 

@@ -107,7 +107,7 @@ def test_a_finished_vm_wins_over_a_launch_that_seems_to_live(lives: Lives, state
     assert lives.ledger.status(launch).state == "succeeded"
     assert lives.ledger.in_flight(POOL) == {}
     assert lives.ledger.waiting(POOL) == []
-    assert not lives.redis.exists(lives.key("cloning", POOL), lives.key("macs", POOL))
+    assert not lives.redis.exists(lives.key("macs", POOL))
     assert lives.ledger.renew({launch: lease.fence} if lease else {}) == [launch] * bool(lease)
     lives.ledger.told(launch)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from scheduler.accept import accept, choose_pool
-from scheduler.dispatch import Caps, dispatch
+from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
 from scheduler.placement import HostRoom, Need
 from tests.unit.core.lives import ERROR, POOL, Lives
@@ -42,14 +42,14 @@ def make_room(name: str, free: int, memory: int = 16) -> HostRoom:
 def run(lives: Lives) -> Callable[..., list[tuple[str, str]]]:
     """One pass over the line: what was begun, with the step from which on."""
 
-    def once(shelf: Shelf, caps: Caps | None = None) -> list[tuple[str, str]]:
+    def once(shelf: Shelf, most: int = 400) -> list[tuple[str, str]]:
         begun: list[tuple[str, str]] = []
         gone = dispatch(
             lives.ledger,
             POOL,
             cast("Inventory", shelf),
             lambda launch, step: begun.append((launch, step)),
-            caps or Caps(),
+            most,
         )
         ended = [one for one in lives.ledger.all_launches() if lives.state(one) in states.ENDED]
         assert gone == len(begun) + len(ended)
@@ -63,7 +63,7 @@ Run = Callable[..., list[tuple[str, str]]]
 
 def test_an_empty_line_asks_nothing_of_the_pool(lives: Lives) -> None:
     asked = cast("Inventory", None)
-    gone = dispatch(lives.ledger, POOL, asked, lambda *_: None, Caps())
+    gone = dispatch(lives.ledger, POOL, asked, lambda *_: None, 400)
 
     assert gone == 0
 
@@ -90,31 +90,13 @@ def test_each_goes_to_the_host_with_most_room(lives: Lives, run: Run) -> None:
 def test_it_stops_at_the_cap(lives: Lives, run: Run) -> None:
     launches = [lives.joined() for _ in range(3)]
     shelf = Shelf(make_room("host-1", 16))
-    begun = run(shelf, Caps(in_flight=2))
-    again = run(shelf, Caps(in_flight=2))
+    begun = run(shelf, 2)
+    again = run(shelf, 2)
 
     assert len(begun) == 2
     assert again == []
     assert len(lives.ledger.waiting(POOL)) == 1
     assert set(lives.ledger.waiting(POOL)) < set(launches)
-
-
-def test_it_stops_at_the_cap_of_those_who_clone(lives: Lives, run: Run) -> None:
-    for _ in range(3):
-        lives.joined()
-
-    assert len(run(Shelf(make_room("host-1", 16)), Caps(cloning=1))) == 1
-
-
-def test_who_has_cloned_goes_past_those_who_wait_to_clone(lives: Lives, run: Run) -> None:
-    lease = lives.leased(names.NETWORK, priority=9)
-    lease.another_host(names.NETWORK, "u-h1", "is full")
-    lives.running()
-    lives.joined(priority=0)
-
-    assert run(Shelf(make_room("h1", 16), make_room("host-2", 16)), Caps(cloning=1)) == [
-        (lease.launch.id, names.NETWORK)
-    ]
 
 
 def test_room_that_was_given_away_is_not_given_again(lives: Lives, run: Run) -> None:
@@ -189,7 +171,7 @@ def test_who_was_cancelled_meanwhile_is_passed_over(
         POOL,
         cast("Inventory", shelf),
         lambda launch, _: begun.append(launch),
-        Caps(),
+        400,
     )
 
     assert begun == [second]

@@ -177,7 +177,7 @@ def test_an_end_frees_all_that_was_held(lives: Lives, state: str) -> None:
     held = [
         key
         for key in lives.mentions(launch)
-        if key.split(":")[1] in ("inflight", "cloning", "parked", "waiting", "macs")
+        if key.split(":")[1] in ("inflight", "slot", "slotline", "parked", "waiting", "macs")
     ]
 
     assert held == []

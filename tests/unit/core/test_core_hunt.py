@@ -27,7 +27,7 @@ class Disks(ScriptedSession):
 
     def add(self, name: str, **fields: Any) -> str:
         row = {"uuid": f"u-{name}", "name_label": LIKE.name, "virtual_size": LIKE.size}
-        row |= {"VBDs": [], "is_a_snapshot": False, "other_config": {}}
+        row |= {"SR": LIKE.sr, "VBDs": [], "is_a_snapshot": False, "other_config": {}}
         self.rows["VDI"][f"OpaqueRef:{name}"] = {**row, **fields}
         return f"OpaqueRef:{name}"
 

@@ -144,7 +144,7 @@ class Launches(RuleBasedStateMachine):
     @rule(pick=picks, cap=st.integers(1, 4))
     def admit(self, pick: int, cap: int) -> None:
         line = self.lives.ledger.waiting(POOL) or [self.launch(pick)]
-        self.lives.admit(line[pick % len(line)], (cap + 1, cap))
+        self.lives.admit(line[pick % len(line)], cap + 1)
 
     @rule(pick=picks)
     def refuse(self, pick: int) -> None:
@@ -256,7 +256,6 @@ class Launches(RuleBasedStateMachine):
         assert set(ledger.waiting(POOL)) == where(records, in_line)
         assert set(ledger.in_flight(POOL)) <= where(records, is_live)
         assert set(ledger.in_flight(POOL)) >= where(records, has_slot)
-        assert redis.smembers(self.lives.key("cloning", POOL)) == where(records, clones)
         assert set(ledger.parked(POOL).values()) == where(records, is_parked_on_something)
         assert set(redis.hvals(self.lives.key("macs", POOL))) == where(records, claims_macs)
         due = set(redis.zrange(self.lives.key("due"), 0, -1))
@@ -312,10 +311,6 @@ def is_ready(record: Record) -> bool:
 
 def has_slot(record: Record) -> bool:
     return record.state in (states.RUNNING, states.FINISHING)
-
-
-def clones(record: Record) -> bool:
-    return record.state == states.RUNNING and record.step in (names.CONNECT, names.CLONE)
 
 
 def is_parked_on_something(record: Record) -> Any:

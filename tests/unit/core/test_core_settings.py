@@ -44,7 +44,7 @@ def test_all_that_may_be_said_of_a_pool(pools_file: Path) -> None:
     pools_file.write_text(
         'deployment = "d"\n[pools.lab]\naddresses = ["http://a", "http://b"]\nusername = "ops"\n'
         'password_env = "LAB"\nallow_http = true\nca_file = "ca.pem"\npins = ["sha256:aa"]\n'
-        'in_flight = 7\ncloning = 3\n[pools.lab.traffic]\nguest = "VMs"\n'
+        'in_flight = 7\nsr_slots = 3\n[pools.lab.traffic]\nguest = "VMs"\n'
     )
     lab = read_pools(pools_file).pools["lab"]
 
@@ -57,7 +57,8 @@ def test_all_that_may_be_said_of_a_pool(pools_file: Path) -> None:
         "ca_file": pools_file.parent / "ca.pem",
         "pins": ("sha256:aa",),
         "in_flight": 7,
-        "cloning": 3,
+        "sr_slots": 3,
+        "host_slots": 5,
         "traffic": {"guest": "VMs"},
     }
 

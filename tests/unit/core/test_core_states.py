@@ -112,7 +112,7 @@ def test_every_operation_in_every_state_moves_by_the_table_or_not_at_all(
     ledger = lives.ledger
     operations: dict[str, Callable[[str], object]] = {
         "join": lambda launch: ledger.join(launch, "lab", []),
-        "admit": lambda launch: ledger.admit(launch, HOST, {"memory": 1}, (99, 99)),
+        "admit": lambda launch: ledger.admit(launch, HOST, {"memory": 1}, 99),
         "cancel": lambda launch: ledger.cancel(launch, ERROR),
         "refuse": lambda launch: ledger.refuse(launch, "failed", FAILURE),
         "wake": ledger.wake,

@@ -145,32 +145,11 @@ def test_a_mac_is_claimed_once(lives: Lives) -> None:
 
 def test_only_so_many_are_in_flight(lives: Lives) -> None:
     launches = [lives.joined() for _ in range(3)]
-    verdicts = [lives.admit(launch, (2, 9)) for launch in launches]
+    verdicts = [lives.admit(launch, 2) for launch in launches]
 
     assert verdicts == ["connect", "connect", "full"]
     assert list(lives.ledger.in_flight(POOL)) == launches[:2]
     assert lives.ledger.waiting(POOL) == launches[2:]
-
-
-def test_only_so_many_clone(lives: Lives) -> None:
-    first, second = lives.joined(), lives.joined()
-    assert lives.admit(first, (9, 1)) == names.CONNECT
-    before = lives.admit(second, (9, 1))
-    for step, following in ((names.CONNECT, names.CLONE), (names.CLONE, names.VBDS)):
-        lease = lives.lease(first, step)
-        lease.advance(lease.launch, following)
-    after = lives.admit(second, (9, 1))
-
-    assert (before, after) == ("cloning", names.CONNECT)
-
-
-def test_who_has_cloned_already_takes_no_cloning_slot(lives: Lives) -> None:
-    lease = lives.leased(names.NETWORK)
-    lease.another_host(names.NETWORK, "u-h1", "is full")
-    lives.running()
-
-    assert lives.admit(lease.launch.id, (9, 1)) == names.NETWORK
-    assert lives.admit(lease.launch.id, (9, 1)) == "stale"
 
 
 def test_an_admitted_launch_has_its_host_and_reservation(lives: Lives) -> None:

@@ -53,12 +53,12 @@ class World(ScriptedSession):
 def vm_row(mark: str | None, **fields: Any) -> dict[str, Any]:
     other_config = {} if mark is None else {names.OTHER_CONFIG_MARK: mark}
     row = {"uuid": "u-vm", "name_label": "web", "power_state": "Running", "is_a_snapshot": False}
-    row["blocked_operations"] = {}
+    row |= {"blocked_operations": {}, "resident_on": "OpaqueRef:host"}
     return {**row, "other_config": other_config, **fields}
 
 
 def vdi_row(ref: str, **fields: Any) -> dict[str, Any]:
-    row = {"uuid": ref.replace("OpaqueRef:", "u-"), "is_a_snapshot": False}
+    row = {"uuid": ref.replace("OpaqueRef:", "u-"), "SR": "OpaqueRef:sr", "is_a_snapshot": False}
     return {**row, "other_config": {}, **fields}
 
 
