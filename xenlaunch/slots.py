@@ -11,6 +11,8 @@ from typing import Final
 SR: Final = "sr:"
 HOST: Final = "host:"
 
+AT_ONCE_SR: Final = 1
+AT_ONCE_HOST: Final = 4
 ON_DECK: Final = 1
 """How many wait in the pool behind those that it works on, so that it need not wait for us."""
 
@@ -19,8 +21,8 @@ ON_DECK: Final = 1
 class Slots:
     """How many slots each SR and each host of a pool has; the defaults are XAPI's and one more."""
 
-    sr: int = 1 + ON_DECK
-    host: int = 4 + ON_DECK
+    sr: int = AT_ONCE_SR + ON_DECK
+    host: int = AT_ONCE_HOST + ON_DECK
 
     def most(self, what: str) -> int:
         return self.sr if what.startswith(SR) else self.host

@@ -118,6 +118,7 @@ def test_two_hundred_launches_wait_on_four_threads(make_stack: MakeStack) -> Non
     """Each start takes 40 s in the pool; nobody asks how they are getting on."""
     stack = make_stack("--host-workers", "64")
     stack.pool.control("PUT", "/latency", {"VM.start": 40})
+    stack.pool.settings["host_slots"] = 50
     stack.start_worker(concurrency=4)
     before = Counter(call["method"] for call in stack.pool.calls())
     launches = stack.submit(200, memory="256MiB", vcpus=1)

@@ -86,6 +86,7 @@ def write_pools(
             f'username = "{simulator.username}"',
             f'password_file = "{name}.password"',
             "allow_http = true",
+            *(f"{name} = {value}" for name, value in simulator.settings.items()),
         ]
     path = folder / (f"pools-{said['deployment']}.toml" if top else "pools.toml")
     path.write_text("\n".join(lines) + "\n")
