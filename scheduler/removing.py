@@ -21,6 +21,7 @@ from xenlaunch.ledger import Ledger
 from xenlaunch.model import Leftover
 from xenlaunch.record import Record
 from xenlaunch.sights import Sights
+from xenlaunch.slots import PoolSlots
 from xenlaunch.xapi.pending import Outcome, mark_headers, settle
 from xenlaunch.xapi.pool import Finder
 from xenlaunch.xapi.reach import Reach
@@ -59,11 +60,11 @@ class Sweep:
     def borrow(self, occupied: str) -> bool:
         """Whether the sweeper has a slot of this SR or host now; else it is its turn next."""
         most = self.reach.slots.most(occupied)
-        return self.ledger.borrow_slot(self.reach.name, occupied, most)
+        return PoolSlots(self.ledger, self.reach.name).borrow(occupied, most)
 
     def give_back(self) -> None:
         """Also what one that died had borrowed."""
-        self.ledger.borrow_slot(self.reach.name, "", 0)
+        PoolSlots(self.ledger, self.reach.name).give_back()
 
     @property
     def sights(self) -> Sights:

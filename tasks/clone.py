@@ -1,10 +1,11 @@
 """The second step: a VM cloned from the template, and made what was asked for."""
 
 from tasks import lookup
+from tasks.binding import CLONE, bind
 from tasks.copied import COPY_SECONDS
 from tasks.drives import is_marked
 from tasks.graphics import give_gpu
-from tasks.hunt import CLONE, hunt, named
+from tasks.hunt import hunt, named
 from tasks.owning import own
 from tasks.shape import Change, changes
 from tasks.undo import remove_vm
@@ -19,6 +20,7 @@ SECONDS = 3600
 
 def clone(launch: Launch, pool: Pool) -> Launch:
     """Clone the template under the working name, then set memory, CPUs and what to do when."""
+    launch = bind(launch, pool)
     assert launch.template is not None  # noqa: S101  connect has pinned it
     is_full = launch.request.clone == "full"
     vm = pool.run(

@@ -1,6 +1,7 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
 from tasks import attaching, graphics, lookup, remains, storage
+from tasks.binding import choices
 from tasks.copies import copies, roomiest
 from tasks.hunt import loose_before
 from tasks.nets import net_of
@@ -33,7 +34,8 @@ def connect(launch: Launch, pool: Pool) -> Launch:
 
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     request = launch.request
-    copy = roomiest(pool.records, copies(pool, request.template))
+    listed = copies(pool, request.template)
+    copy = roomiest(pool.records, listed)
     row = copy.record
     check_source(row)
     disks, copy_to = storage.copied(request, copy.disks, pool)
@@ -47,6 +49,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         mark=row["other_config"].get(names.OTHER_CONFIG_MARK, ""),
         copy_to=copy_to,
         disks=tuple(disks.values()),
+        copies=choices(request, copy, listed),
     )
     check_machine(request, row)
     check_devices(request, chosen, pool, row)

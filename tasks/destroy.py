@@ -9,8 +9,8 @@ VM stays, and is named; so is all that is no longer what the launch had made.
 import json
 from typing import Any
 
+from tasks.binding import CLONE
 from tasks.drives import came_with_clone, drives
-from tasks.hunt import CLONE
 from tasks.looking import look
 from tasks.remains import new_disks
 from tasks.undo import undo

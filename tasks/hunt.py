@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from typing import Any, Final
 
+from tasks.binding import CLONE, bound
 from xenlaunch import names
 from xenlaunch.errors import PASSING, Busy, PoolError
 from xenlaunch.model import Launch, Leftover, TemplateDisk
@@ -29,7 +30,6 @@ PATIENCE: Final = 120.0
 """For how many seconds other launches that lost a clone are waited for, so as to count them in."""
 
 SECONDS: Final = 600
-CLONE: Final = "clone"
 UNNAMED: Final = (
     "A clone that the pool broke off may have left this disk, or somebody else has made it just "
     "then: remove it if nobody misses it."
@@ -38,7 +38,9 @@ UNNAMED: Final = (
 
 def loose_before(launch: Launch, pool: Pool) -> tuple[str, ...]:
     """The disks like the template's that no VM has and that are not this launch's: none yet is."""
-    return tuple(sorted(ref for like in likes(launch) for ref in pool.loose_before(like)))
+    copies = launch.template.copies if launch.template else ()
+    every = {*likes(launch), *(disk for copy in copies for disk in copy.disks)}
+    return tuple(sorted({ref for like in every for ref in pool.loose_before(like)}))
 
 
 def likes(launch: Launch) -> tuple[TemplateDisk, ...]:
@@ -47,6 +49,7 @@ def likes(launch: Launch) -> tuple[TemplateDisk, ...]:
 
 def hunt(launch: Launch, pool: Pool) -> None:
     """Remove what the latest attempt to clone has left without a mark, or name it."""
+    launch = bound(launch, pool, pool.attempts(CLONE))
     over = f"hunt:{pool.attempts(CLONE)}:over"
     if not likes(launch) or pool.recall(over) is not None:
         return

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks import lookup
+from tasks.binding import CLONE
 from tasks.drives import drives
 from tasks.hands import Asked, Hands
-from tasks.hunt import CLONE
 from tasks.looking import look
 from tasks.undo import Failed, attempt, remove_disk, remove_vm, stop
 from xenlaunch import names

@@ -11,10 +11,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from tasks.binding import CLONE
 from tasks.bridge import left_in_dom0, take_out
 from tasks.drives import came_with_clone, drives
 from tasks.hands import Asked, Hands
-from tasks.hunt import CLONE, hunt, named
+from tasks.hunt import hunt, named
 from tasks.looking import look
 from tasks.making import know_lost_disks
 from tasks.owning import own, strange

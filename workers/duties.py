@@ -16,6 +16,7 @@ from workers.runtime import Runtime
 from xenlaunch.errors import PoolError, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
+from xenlaunch.slots import PoolSlots
 
 DISPATCH_EVERY: Final = 2.0
 RECOVER_EVERY: Final = 0.5
@@ -129,7 +130,7 @@ class Beginning:
         """Nothing is remembered."""
 
     def turn(self, held: Callable[[], bool]) -> None:  # noqa: ARG002  what was taken is begun
-        for launch, step in self.duties.ledger.await_given(self.pool, DISPATCH_EVERY):
+        for launch, step in PoolSlots(self.duties.ledger, self.pool).await_given(DISPATCH_EVERY):
             self.duties.begin(launch, step)
 
 

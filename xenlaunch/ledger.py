@@ -344,33 +344,6 @@ class Ledger:
         with reachable():
             return dict(self.store.redis.hgetall(self.store.key("parked", pool)))
 
-    def slots(self, pool: str) -> dict[str, tuple[int, int]]:
-        """Of each SR and host that has had one: its slots that are held, and how many wait."""
-        redis = self.store.redis
-        with reachable():
-            known = redis.hkeys(self.store.key("slots", pool))
-            whats = [name.partition(":")[2] for name in known if name.startswith("most:")]
-            return {
-                what: (
-                    redis.zcard(self.store.key("slot", pool, what)),
-                    redis.zcard(self.store.key("slotline", pool, what)),
-                )
-                for what in sorted(whats)
-            }
-
-    def borrow_slot(self, pool: str, what: str, most: int) -> bool:
-        """Take a slot for the sweeper, or its turn; '' gives back the one that it has."""
-        return bool(self.store.run("borrow", pool, what, most))
-
-    def await_given(self, pool: str, seconds: float) -> list[tuple[str, str]]:
-        """The launches that were given the slot that they waited for, each with its step."""
-        key = self.store.key("given", pool)
-        with reachable():
-            first = self.store.redis.blpop([key], timeout=seconds)
-            more = self.store.redis.lpop(key, 100) or [] if first else []
-        found = [*(first[1:] if first else ()), *more]
-        return [(launch, step) for launch, _, step in (one.partition(" ") for one in found)]
-
     def await_nudge(self, pool: str, seconds: float) -> bool:
         """Return when the pool's line may have moved, at the latest after so many seconds."""
         with reachable():

@@ -134,10 +134,20 @@ class TemplateDisk(Frozen):
     size: int
 
 
+class TemplateCopy(Frozen):
+    """A template of the same name and shape on another SR."""
+
+    ref: str
+    uuid: str
+    sr: str
+    disks: tuple[TemplateDisk, ...]
+
+
 class Template(Frozen):
     """The template that a launch was given, pinned by `connect`; it may be a VM or a snapshot.
 
-    ``mark`` is that of the launch that made it; ``copy_to`` the SR that a full copy of it goes to.
+    ``mark`` is that of the launch that made it; ``copy_to`` the SR that a full copy of it goes to;
+    ``copies`` are those of which `clone` takes the one whose SR has a slot first.
     """
 
     ref: str
@@ -149,6 +159,7 @@ class Template(Frozen):
     vifs: int = 0
     pv: bool = False
     disks: tuple[TemplateDisk, ...] = ()
+    copies: tuple[TemplateCopy, ...] = ()
 
 
 class Leftover(Frozen):

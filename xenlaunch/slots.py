@@ -5,8 +5,12 @@ time; whoever comes in addition waits inside of XAPI, which bears some hundred o
 then refuses. So there is one more than what works: it is there when the one before it is done.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from xenlaunch.ledger import Ledger
+from xenlaunch.store import reachable
 
 SR: Final = "sr:"
 HOST: Final = "host:"
@@ -36,3 +40,45 @@ def sr_slot(ref: str) -> str:
 def host_slot(ref: str) -> str:
     """What a call occupies that has a host start or stop a VM, or a device of it."""
     return HOST + ref
+
+
+class PoolSlots:
+    """The slots of one pool, for whoever has no lease."""
+
+    def __init__(self, ledger: Ledger, pool: str) -> None:
+        self._store = ledger.store
+        self._pool = pool
+
+    def in_use(self) -> Mapping[str, tuple[int, int]]:
+        """Of each SR and host that had one ever: how many are held, and how many wait for one."""
+        redis = self._store.redis
+        with reachable():
+            known = redis.hkeys(self._store.key("slots", self._pool))
+            whats = [name.partition(":")[2] for name in known if name.startswith("most:")]
+            return {
+                what: (
+                    redis.zcard(self._key("slot", what)),
+                    redis.zcard(self._key("slotline", what)),
+                )
+                for what in sorted(whats)
+            }
+
+    def borrow(self, what: str, most: int) -> bool:
+        """Take a slot for the sweeper: whether it has it now, else it is its turn next."""
+        return bool(self._store.run("borrow", self._pool, what, most))
+
+    def give_back(self) -> None:
+        """The sweeper has none any more, also none that one who died had borrowed."""
+        self._store.run("borrow", self._pool, "", 0)
+
+    def await_given(self, seconds: float) -> list[tuple[str, str]]:
+        """The launches that were given the slot that they waited for, each with its step."""
+        key = self._store.key("given", self._pool)
+        with reachable():
+            first = self._store.redis.blpop([key], timeout=seconds)
+            more = self._store.redis.lpop(key, 100) or [] if first else []
+        found = [*(first[1:] if first else ()), *more]
+        return [(launch, step) for launch, _, step in (one.partition(" ") for one in found)]
+
+    def _key(self, kind: str, what: str) -> str:
+        return self._store.key(kind, self._pool, what)

@@ -86,7 +86,10 @@ def test_a_redis_of_another_deployment_is_refused(
     ("queue", "roles"),
     [
         (names.CONTROL_QUEUE, {"recover"}),
-        (names.pool_queue("lab"), {"dispatch:lab", "watch:lab", "guests:lab", "sweep:lab"}),
+        (
+            names.pool_queue("lab"),
+            {"dispatch:lab", "begin:lab", "watch:lab", "guests:lab", "sweep:lab"},
+        ),
     ],
 )
 def test_a_worker_of_some_queues_takes_their_roles_alone(

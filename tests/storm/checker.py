@@ -18,6 +18,7 @@ from xenlaunch import names, states
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import LaunchRequest
 from xenlaunch.record import Record
+from xenlaunch.slots import PoolSlots
 
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -227,7 +228,7 @@ def _foreign(value: Any) -> Any:
 def held(ledger: Ledger, url: str, launches: Iterable[str]) -> list[str]:
     """Slots, reservations, places in a line, waits and claims that outlive their launches."""
     found = [f"the key {key} never expires" for key in leaked_keys(url)]
-    slots = ledger.slots(POOL).items()
+    slots = PoolSlots(ledger, POOL).in_use().items()
     found += [f"{what} has {held} slots held, {wait} waiting" for what, (held, wait) in slots
               if held or wait]  # fmt: skip
     for kind in ("inflight", "parked", "waiting", "macs"):

@@ -47,7 +47,7 @@ def _lease() -> None:
 def _whole_clone() -> None:
     """Whatever bears the working name is taken for the clone."""
     import tasks.clone
-    from tasks.hunt import CLONE
+    from tasks.binding import CLONE
     from xenlaunch.model import Launch
     from xenlaunch.xapi.pool import Pool
 

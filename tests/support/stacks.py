@@ -10,6 +10,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker, WorkerProcess
 from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus
 from xenlaunch.ledger import Ledger, launch_id
+from xenlaunch.slots import PoolSlots
 from xenlaunch.store import Store
 
 LASTING = ("VM", "VBD", "VDI", "VIF", "network", "VM_guest_metrics", "VM_metrics")
@@ -141,7 +142,7 @@ class Stack:
             *("inflight", "ready", "parked", "waiting"),
             *("macs", "hunting", "networks"),
         )
-        assert not any(map(any, self.ledger.slots("lab").values())), "a slot is held"
+        assert not any(map(any, PoolSlots(self.ledger, "lab").in_use().values())), "a slot is held"
         for kind in kinds:
             key = self.ledger.store.key(kind, "lab")
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"

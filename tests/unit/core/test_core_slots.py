@@ -11,6 +11,7 @@ from tests.unit.core.lives import FAILURE, POOL, Lives, call, made_vm
 from xenlaunch import names, states
 from xenlaunch.errors import CancelAsked
 from xenlaunch.lease import Call, Lease
+from xenlaunch.slots import PoolSlots
 from xenlaunch.xapi.pending import Outcome
 
 SR1, SR2 = "sr:OpaqueRef:1", "sr:OpaqueRef:2"
@@ -29,7 +30,7 @@ def sent(lease: Lease, task: str = "OpaqueRef:task") -> None:
 
 
 def held(lives: Lives, what: str) -> tuple[int, int]:
-    return lives.ledger.slots(POOL)[what]
+    return PoolSlots(lives.ledger, POOL).in_use()[what]
 
 
 def again(lives: Lives, lease: Lease) -> Lease:
@@ -61,7 +62,7 @@ def test_who_finds_none_parks_and_gets_the_next_that_is_freed_in_the_order_of_th
     sent(first)
     first.came_out("clone", "OpaqueRef:vm")
 
-    assert lives.ledger.await_given(POOL, 5) == [(urgent.launch.id, names.CLONE)]
+    assert PoolSlots(lives.ledger, POOL).await_given(5) == [(urgent.launch.id, names.CLONE)]
     assert lives.ledger.record(urgent.launch.id).parked is None
     assert held(lives, SR1) == (1, 1)
     assert take(again(lives, urgent), SR1) == SR1
@@ -154,15 +155,15 @@ def test_the_sweeper_borrows_the_next_one_and_gives_it_back(lives: Lives) -> Non
     first, waits = cloning(lives), cloning(lives)
     take(first, SR1)
     take(waits, SR1)
-    assert not lives.ledger.borrow_slot(POOL, SR1, 1)
+    assert not PoolSlots(lives.ledger, POOL).borrow(SR1, 1)
     made_vm(first)
     lives.ledger.note(first.launch.id, "none of its", "[]")
     first.turn_to_undo(states.FAILED, FAILURE)
-    assert lives.ledger.borrow_slot(POOL, SR1, 1)
-    assert lives.ledger.await_given(POOL, 0.01) == []
-    lives.ledger.borrow_slot(POOL, "", 0)
+    assert PoolSlots(lives.ledger, POOL).borrow(SR1, 1)
+    assert PoolSlots(lives.ledger, POOL).await_given(0.01) == []
+    PoolSlots(lives.ledger, POOL).give_back()
 
-    assert lives.ledger.await_given(POOL, 5) == [(waits.launch.id, names.CLONE)]
+    assert PoolSlots(lives.ledger, POOL).await_given(5) == [(waits.launch.id, names.CLONE)]
 
 
 def over_with(lives: Lives, code: str) -> None:
