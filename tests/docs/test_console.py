@@ -16,7 +16,7 @@ def stack(tmp_path: Path) -> Iterator[LocalStack]:
     """What `make up` starts, without Flower."""
     folder = tmp_path / "stack"
     folder.mkdir(mode=0o700)
-    stack = LocalStack(folder, say=lambda _: None, time_scale=0.2)
+    stack = LocalStack(folder, say=lambda _: None, time_scale=0.4)
     try:
         stack.start()
         yield stack
