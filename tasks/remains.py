@@ -33,6 +33,8 @@ def clear(launch: Launch, pool: Pool) -> None:
     vms = pool.records.all("vm")
     sources = {mark_on(row) for _, row in lookup.named(vms, launch.request.template)}
     for ref, row in vms.items():
+        if launch.id not in row["name_label"]:
+            continue  # whatever it is, its name is not this launch's: thousands may be there
         source = mark_of_source(row, launch.deployment)
         named = launch_of_name(row["name_label"], launch.deployment)
         cloned = named if source and source in sources else ""
