@@ -66,6 +66,10 @@ class PretendedPool:
         finally:
             connection.close()
 
+    def vms(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.control("GET", "/state")["VM"]
+        return found
+
 
 class Running:
     """So many pools and workers, in one folder; ready when it is entered, gone when it is left."""
@@ -126,6 +130,11 @@ class Running:
     def redis_mib(self) -> float:
         info: Any = self.ledger.store.redis.info("memory")
         return float(info["used_memory"]) / (1 << 20)
+
+    def redis_commands(self) -> int:
+        """How many it has carried out, those of scripts among them."""
+        info: Any = self.ledger.store.redis.info("commandstats")
+        return sum(int(one["calls"]) for one in info.values())
 
     def in_flight_now(self) -> int:
         store = self.ledger.store

@@ -16,13 +16,13 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.running import PretendedPool, Running, wait_for
-from xenlaunch import LaunchRequest, states
+from bench.running import Running, wait_for
+from xenlaunch import LaunchRequest, names, states
 from xenlaunch.reading import counts
 
 SRS = 4
@@ -87,27 +87,32 @@ def launch_all(running: Running, launches: int, seconds: float) -> tuple[float, 
     return time.monotonic() - began, highest
 
 
-def wakes(pool: PretendedPool) -> Iterator[float]:
+def wakes(calls: Sequence[Mapping[str, Any]], vms: Mapping[str, Mapping[str, Any]]) -> list[float]:
     """Of each clone and start, seconds from its end to the next call about its VM."""
-    rows = pool.control("GET", "/state")["VM"]
-    launched = {
-        mark.split("/")[1]: ref
-        for ref, row in rows.items()
-        if "/" in (mark := row["other_config"].get("xenlaunch", ""))
-    }
-    calls = pool.control("GET", "/calls")
+    launched = {launch_of(row): ref for ref, row in vms.items()}
     begun: dict[str, list[float]] = {}
     for call in calls:
         begun.setdefault(call["object"], []).append(call["started"])
+    found = []
     for call in calls:
-        if call["ended"] is None or not call["asynchronous"]:
+        if call["outcome"] != "ok" or not call["asynchronous"]:
             continue
         vm = call["object"]
         if call["method"] == "Async.VM.clone":
             vm = launched.get(call["args"][1].split(":")[2], "")
-        later = [at - call["ended"] for at in begun.get(vm, ()) if at > call["ended"]]
-        if later and call["outcome"] == "ok":
-            yield min(later)
+        later = [at for at in begun.get(vm, ()) if at > call["ended"]]
+        if later:
+            found.append(min(later) - call["ended"])
+    return sorted(found)
+
+
+def launch_of(row: Mapping[str, Any]) -> str:
+    """The launch in a VM's mark, or ''."""
+    return (
+        str(row["other_config"].get(names.OTHER_CONFIG_MARK, ""))
+        .partition("/")[2]
+        .partition("/")[0]
+    )
 
 
 def measure(launches: int, args: argparse.Namespace) -> dict[str, Any]:
@@ -126,11 +131,13 @@ def measure(launches: int, args: argparse.Namespace) -> dict[str, Any]:
         ) as running,
     ):
         idle, before = idle_cpu(running), worker_cpu(running)
-        empty = running.redis_mib()
+        empty, asked = running.redis_mib(), running.redis_commands()
         took, highest = launch_all(running, launches, 60 + 3 * launches / args.rate)
         used = worker_cpu(running) - before
-        found = sorted(wake for pool in running.pools for wake in wakes(pool))
+        commands = running.redis_commands() - asked
+        logs = [(pool.control("GET", "/calls"), pool.vms()) for pool in running.pools]
         up = counts(running.ledger)[states.SUCCEEDED]
+    found = sorted(wake for log in logs for wake in wakes(*log))
     return {
         "launches": launches,
         "up": up,
@@ -139,6 +146,7 @@ def measure(launches: int, args: argparse.Namespace) -> dict[str, Any]:
         "worker_rss_mib": [round(one) for one in highest.resident],
         "redis_mib": round(highest.redis, 1),
         "redis_kib_a_launch": round((highest.redis - empty) * 1024 / launches, 1),
+        "redis_commands": round(commands / launches),
         "wakes": len(found),
         "wake_ms": {
             "median": round(statistics.median(found) * 1000),
