@@ -18,7 +18,7 @@ def call(method: str, of: str, started: float, ended: float | None, *args: str) 
 
 
 def test_it_is_from_a_calls_end_to_the_next_about_its_vm() -> None:
-    vms = {
+    vms: dict[str, dict[str, Any]] = {
         "vm-1": {"other_config": {"xenlaunch": "bench/l-1/u-1/clone"}},
         "vm-2": {"other_config": {}},
     }
