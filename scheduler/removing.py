@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from scheduler.sweep import LEAVE, TRACE_OF, Trace, schedule, traces, verdict
 from tasks.bridge import take_out, vifs_of_dom0s
+from tasks.once import attempt
 from tasks.remains import remove_half_made
-from tasks.undo import attempt, remove_disk
+from tasks.undo import remove_disk
 from xenlaunch import names
 from xenlaunch.errors import Busy, PoolError, Refused
 from xenlaunch.ledger import Ledger
@@ -169,6 +170,12 @@ class SweepingHands:
     def know(self, cls: str, ref: str, uuid: str = "") -> None:  # noqa: ARG002  the ref tells it
         """Nothing is written down: marks tell the next pass what this one has left."""
         self._known.append((cls, ref))
+
+    def recall(self, key: str) -> str | None:  # noqa: ARG002  nothing is remembered either
+        return None
+
+    def remember(self, key: str, value: str) -> None:
+        """A pass waits for each of its calls, and tries nothing twice."""
 
     def do(self, key: str, method: str, *params: Any) -> str:
         return str(self._send(key, method, *params) or "")

@@ -6,6 +6,7 @@ from tasks.copied import COPY_SECONDS
 from tasks.drives import is_marked
 from tasks.graphics import give_gpu
 from tasks.hunt import hunt, named
+from tasks.once import all_or_none
 from tasks.owning import own
 from tasks.shape import Change, changes
 from tasks.undo import remove_vm
@@ -66,8 +67,7 @@ def whole_clone(launch: Launch, pool: Pool) -> str | None:
         if parts == (launch.template.vbds, launch.template.vifs):
             return str(vm)
         pool.know("VM", vm, record["uuid"])
-        for _, _, error in remove_vm(pool, vm):
-            raise error
+        all_or_none(pool, remove_vm(pool, vm))
     hunt(launch, pool)
     return None
 

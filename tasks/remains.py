@@ -13,7 +13,8 @@ from tasks.binding import CLONE
 from tasks.drives import drives
 from tasks.hands import Asked, Hands
 from tasks.looking import look
-from tasks.undo import Failed, attempt, remove_disk, remove_vm, stop
+from tasks.once import Failed, all_or_none, attempt
+from tasks.undo import remove_disk, remove_vm, stop
 from xenlaunch import names
 from xenlaunch.marks import (
     is_settled,
@@ -40,8 +41,7 @@ def clear(launch: Launch, pool: Pool) -> None:
         cloned = named if source and source in sources else ""
         if launch.id in (half_made_by(row, launch.deployment), cloned):
             pool.know("VM", ref, row["uuid"])
-            for _, _, error in remove_half_made(pool, launch.deployment, launch.id, ref):
-                raise error
+            all_or_none(pool, remove_half_made(pool, launch.deployment, launch.id, ref))
 
 
 def mark_on(row: Any) -> str:

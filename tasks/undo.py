@@ -8,7 +8,7 @@ come to use meanwhile stays.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tasks.binding import CLONE
@@ -18,6 +18,7 @@ from tasks.hands import Asked, Hands
 from tasks.hunt import hunt, named
 from tasks.looking import look
 from tasks.making import know_lost_disks
+from tasks.once import Failed, attempt, end_round
 from tasks.owning import own, strange
 from xenlaunch import names
 from xenlaunch.errors import PASSING, PoolError, Refused
@@ -32,9 +33,6 @@ PATIENCE = 8
 
 OWN_DISKS_KNOWN: Final = frozenset(names.STEPS[names.STEPS.index(names.VIFS) :])
 """The steps in which all disks that came with the clone have been written down."""
-
-Failed = tuple[str, str, PoolError]
-"""What could not be removed, by class and ref, and why."""
 
 
 def undo(launch: Launch, pool: Pool, aside: frozenset[str] = frozenset()) -> tuple[Leftover, ...]:
@@ -55,6 +53,7 @@ def undo(launch: Launch, pool: Pool, aside: frozenset[str] = frozenset()) -> tup
     for vdi in pool.made("VDI"):
         if vdi not in aside and vdi not in {ref for _, ref, _ in failed}:
             failed += attempt("VDI", remove_disk, pool, vdi)
+    end_round(pool)
     passing = [error for _, _, error in failed if isinstance(error, PASSING)]
     if passing and pool.retries < PATIENCE:
         raise passing[0]
@@ -89,16 +88,6 @@ def is_ours(launch: Launch, pool: Pool, record: dict[str, Any]) -> bool:
     mark = str(record["other_config"].get(names.OTHER_CONFIG_MARK, ""))
     source = launch.template.mark if launch.template else ""
     return mark in ("", source, pool.mark(record["uuid"])) and not record["is_a_snapshot"]
-
-
-def attempt(cls: str, remove: Callable[[Hands, str], None], pool: Hands, ref: str) -> list[Failed]:
-    """Remove one object. What is gone already is no failure."""
-    try:
-        remove(pool, ref)
-    except PoolError as error:
-        gone = error.code == "HANDLE_INVALID" and look(pool, cls, ref) is None
-        return [] if gone else [(cls, ref, error)]
-    return []
 
 
 def remove_vm(pool: Hands, vm: str) -> list[Failed]:

@@ -1,5 +1,6 @@
 """Undoing: what the launch made goes, in the right order, and nothing else is touched."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -236,6 +237,30 @@ def test_a_pool_that_is_busy_is_tried_again_for_a_while(lives: Lives, world: Wor
     lease.record.fields = {**lease.record.fields, "retries": str(undoing.PATIENCE)}
     left = carry_out(world, lease)
     assert {one.cls for one in left} == {"VM", "VDI"}
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_each_disk_that_will_not_go_is_tried_once_a_round(
+    lives: Lives, world: World, count: int
+) -> None:
+    lease = undo_of(lives, world)
+    disks = [f"OpaqueRef:vdi-{number}" for number in range(count)]
+    for vdi in disks:
+        lease.came_to_know(Made("VDI", vdi))
+        world.rows["VDI"][vdi] = vdi_row(vdi)
+        world.refuses[vdi] = ["SR_BACKEND_FAILURE_46", "", "not now", ""]
+
+    for tries in (1, 2):
+        with pytest.raises(Busy, match="not now"):
+            carry_out(world, lease)
+        sent = Counter(call[2] for call in world.calls if call[1] == "Async.VDI.destroy")
+        assert {vdi: sent[vdi] for vdi in disks} == dict.fromkeys(disks, tries)
+
+    world.refuses[disks[0]] = ["SR_BACKEND_FAILURE_80", "", "never", ""]
+    for vdi in disks[1:]:
+        del world.refuses[vdi]
+    assert [one.uuid for one in carry_out(world, lease)] == ["u-vdi-0"]
+    assert [vdi for vdi in disks if vdi in world.rows["VDI"]] == disks[:1]
 
 
 @pytest.mark.parametrize(
