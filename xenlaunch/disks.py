@@ -8,17 +8,16 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    StrictStr,
     Tag,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from xenlaunch.fields import Label, Size
+from xenlaunch.fields import Carried, Label, Size
 from xenlaunch.frozen import Frozen
 
 Device = Annotated[StrictInt, Field(ge=0, le=254)]
-Description = Annotated[StrictStr, Field(max_length=4096)]
+Description = Annotated[Carried, Field(max_length=4096)]
 
 
 class TemplatesDisk(Frozen):

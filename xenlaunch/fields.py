@@ -9,6 +9,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 UNITS: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
+UNCARRIED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot carry: a pool that took it by JSON could tell nobody of it by XML-RPC."""
+
+# Halves of surrogate pairs are not in it: those who read by halves would find them everywhere.
+_CARRIED: Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|TiB)")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -46,6 +52,16 @@ def _check_label(value: str) -> str:
         raise PydanticCustomError("label", "is empty")
     if not value.isprintable():
         raise PydanticCustomError("label", "has control characters in it")
+    return value
+
+
+def _check_carried(value: str) -> str:
+    found = UNCARRIED.search(value)
+    if found:
+        point = f"U+{ord(found[0]):04X}"
+        raise PydanticCustomError(
+            "text", "has the character {point} in it, which no XML can carry", {"point": point}
+        )
     return value
 
 
@@ -90,6 +106,14 @@ Mac = Annotated[
     AfterValidator(_check_mac),
     Field(
         json_schema_extra={"pattern": r"^\s*[0-9A-Fa-f][02468ACEace]([:-][0-9A-Fa-f]{2}){5}\s*$"}
+    ),
+]
+Carried = Annotated[
+    StrictStr,
+    AfterValidator(_check_carried),
+    # No halves of surrogate pairs here: to a schema's reader those may be all that is not plain.
+    Field(
+        json_schema_extra={"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"}
     ),
 ]
 Key = Annotated[_Printed, Field(min_length=1, json_schema_extra={"pattern": r"\S"})]

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from xenlaunch.fields import Key, Label
+from xenlaunch.fields import Carried, Key, Label
 from xenlaunch.frozen import Frozen
 
 LONGEST: Final = 65_536
@@ -57,7 +57,7 @@ Document = Annotated[
     Discriminator(lambda value: "Mapped" if isinstance(value, Mapping) else "text"),
 ]
 XenstoreKey = Annotated[Key, AfterValidator(_check_key)]
-XenstoreValue = Annotated[StrictStr, Field(max_length=2048)]
+XenstoreValue = Annotated[Carried, Field(max_length=2048)]
 
 
 class Guest(Frozen):

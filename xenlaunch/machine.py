@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from xenlaunch.fields import Key, Label, Size
+from xenlaunch.fields import Carried, Key, Label, Size
 from xenlaunch.frozen import Frozen
 
 OnCrash = Literal[
@@ -68,7 +68,7 @@ Operation = Literal[
     "create_vtpm",
     "call_plugin",
 ]
-Text = Annotated[StrictStr, Field(max_length=4096)]
+Text = Annotated[Carried, Field(max_length=4096)]
 Words = Annotated[dict[Key, Text], Field(max_length=64)]
 Seconds = Annotated[StrictInt, Field(ge=0, le=86_400)]
 

@@ -100,6 +100,22 @@ GOOD = "name: web\ntemplate: debian-12\n"
             ":1: name has control characters in it (it is 'a\\x1b[2J').",
         ),
         (
+            GOOD + 'description: |-\n  one\n  two\npv_args: "quiet\\b"',
+            ":6: pv_args has the character U+0008 in it, which no XML can carry (it is 'quiet",
+        ),
+        (
+            GOOD + 'guest:\n  xenstore_data:\n    a: good\n    b: "\\0hidden"',
+            ":6: guest.xenstore_data.b has the character U+0000 in it, which no XML can carry.",
+        ),
+        (
+            GOOD + 'other_config: {folder: "\\uFFFE"}',
+            ":3: other_config.folder has the character U+FFFE in it",
+        ),
+        (
+            GOOD + 'disks: [{new: 1GiB, description: "\\x1b[2J"}]',
+            ":3: disks.0.description has the character U+001B in it",
+        ),
+        (
             "name: xenlaunch:x\ntemplate: t",
             ":1: name begins with 'xenlaunch:', which marks unfinished",
         ),
