@@ -67,6 +67,8 @@ class LocalStack:
         *,
         say: Callable[[str], None],
         time_scale: float,
+        hosts: int = 4,
+        srs: int = 2,
         workers: int = 2,
         flower: bool = False,
     ) -> None:
@@ -74,7 +76,7 @@ class LocalStack:
         self.say = say
         self.pools_file = folder / "pools.toml"
         self.redis = EmbeddedServer(folder / "redis")
-        self.simulator = self._simulator(time_scale)
+        self.simulator = self._simulator(time_scale, hosts, srs)
         self.workers = [self._worker(f"w{number}") for number in range(1, workers + 1)]
         self.flower_password = secrets.token_urlsafe(12)
         self.flower_port = free_port() if flower else 0
@@ -161,9 +163,10 @@ class LocalStack:
 
     # Children
 
-    def _simulator(self, time_scale: float) -> Child:
+    def _simulator(self, time_scale: float, hosts: int, srs: int) -> Child:
         password = self.folder / f"{POOL}.password"
-        options = f"--port 0 --control-port 0 --hosts 4 --srs 2 --time-scale {time_scale}".split()
+        size = f"--hosts {hosts} --srs {srs} --time-scale {time_scale}"
+        options = f"--port 0 --control-port 0 {size}".split()
         child = Child(
             "the simulated pool",
             [sys.executable, "-m", "simulator", *options, "--password-file", password.resolve()],
