@@ -5,7 +5,8 @@
 `makespan` runs from the moment the first launch is submitted to the end of the last; `bound` is the
 least that the pool's own latencies allow (`bench.bound`), so `ratio` is what xenlaunch adds. The
 latencies are scaled so that they are what is measured, and not how fast this machine runs Python.
-`right` says that the pool has just these VMs, each of them once and running, and no disk too many.
+`right` says that the pool has just these VMs, each of them once and running, and no disk too many;
+`refused` counts, by code, the calls that the pool has not carried out.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from bench.bound import bound
+from bench.spans import spans
 from workers.localstack import LocalStack
 from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus, states
 from xenlaunch.ledger import Ledger
@@ -63,6 +65,11 @@ class Run:
         up = all(status.state == "succeeded" for status in self.statuses)
         return up and running == wanted and made == {"VM": self.vms, "VDI": self.vms}
 
+    @property
+    def refused(self) -> Counter[str]:
+        """What the pool has answered but that it did what was asked, by the error's code."""
+        return Counter(call["outcome"] for call in self.calls if call["outcome"] != "ok")
+
     def report(self) -> dict[str, Any]:
         least = bound(self.vms, self.srs, self.hosts, self.figures)
         return {
@@ -73,31 +80,12 @@ class Run:
             "hosts": self.hosts,
             "srs": self.srs,
             "right": self.is_right,
+            "refused": dict(self.refused),
         }
 
-    def spans(self) -> dict[str, dict[str, list[list[float]]]]:
+    def spans(self) -> dict[str, Any]:
         """When each SR cloned and each host started VMs, in seconds from the beginning."""
-        names = {
-            ref: row["name_label"] for cls in ("SR", "host") for ref, row in self.after[cls].items()
-        }
-        found: dict[str, dict[str, list[list[float]]]] = {
-            "srs": defaultdict(list),
-            "hosts": defaultdict(list),
-        }
-        for call in self.calls:
-            if call["ended"] is None or call["outcome"] != "ok":
-                continue
-            span = [call["started"] - self.began, call["ended"] - self.began]
-            if call["method"] == "Async.VM.clone":
-                found["srs"][names[self._sr_of(call["object"])]].append(span)
-            elif call["method"] == "Async.VM.start_on":
-                found["hosts"][names[call["args"][1]]].append(span)
-        return found
-
-    def _sr_of(self, template: str) -> str:
-        drives = (self.after["VBD"][vbd] for vbd in self.after["VM"][template]["VBDs"])
-        disk = next(row["VDI"] for row in drives if row["type"] == "Disk")
-        return str(self.after["VDI"][disk]["SR"])
+        return spans(self.calls, self.after, self.began, self.figures["VM.clone rows"])
 
 
 def carry_out(vms: int, hosts: int, srs: int, time_scale: float) -> Run:
