@@ -1,10 +1,13 @@
 """Dispatching: the head of a pool's line goes, while the pool has room for it.
 
-Level-triggered: each pass looks at the whole of what is, whatever has woken it.
+Level-triggered: each pass looks at the whole of what is, whatever has woken it. The line is read
+only as far as somebody may go; who finds no room is passed over by those behind, up to a limit.
 """
 
-from collections.abc import Callable
-from typing import Any
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from scheduler.inventory import Inventory
 from scheduler.placement import HostRoom, Need, NoRoom, Placed, place, reserve
@@ -13,60 +16,124 @@ from xenlaunch.errors import Refused
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import Host
 from xenlaunch.record import Record
+from xenlaunch.reservations import Reservations, reservations
 
 Begin = Callable[[str, str], None]
 """Sends the chain of a launch from a step on."""
 
+PAGE: Final = 50
+PASSED_OVER: Final = 200
+"""So many that find no room are looked at in one pass."""
+
 
 def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, most: int) -> int:
     """Begin what can begin while fewer than ``most`` are in flight; how many have left the line."""
-    waiting = ledger.records(ledger.waiting(pool))
-    if not waiting:
+    if ledger.count_in_flight(pool) >= most or not ledger.waiting(pool, 1):
         return 0
-    held = ledger.in_flight(pool)
-    hosts = inventory.hosts(held)
-    gone = 0
-    for record in waiting:
-        need = inventory.need(record.request, record.avoid, template_of(record))
-        rooms = inventory.with_gpus(hosts, need.gpu, held) if need.gpu else hosts
-        verdict = place(rooms.values(), need)
+    found = reservations(ledger.store, pool)
+    inventory.catch_up(found.held, found.version)
+    return Pass(ledger, pool, inventory, found).run(begin, most)
+
+
+@dataclass
+class Pass:
+    """One pass over a pool's line, and what it has given away."""
+
+    ledger: Ledger
+    pool: str
+    inventory: Inventory
+    reservations: Reservations
+    news: dict[str, str] = field(default_factory=dict)
+    """Why there is no room for whom, where that is not known yet."""
+    _hopeless: dict[Need, NoRoom] = field(default_factory=dict)
+    _passed_over: int = 0
+
+    def run(self, begin: Begin, most: int) -> int:
+        hosts = self.inventory.hosts(self.reservations.held)
+        gone = 0
+        for record in self._line():
+            need = self.inventory.need(record.request, record.avoid, template_of(record))
+            verdict = self._place(hosts, need)
+            if isinstance(verdict, NoRoom):
+                gone += self._turn_away(record, verdict)
+                continue
+            step = self._admit(record, verdict, need, most)
+            if step in ("full", "moved"):
+                break
+            if step == "stale":
+                continue
+            hosts = reserve(hosts, verdict.host.ref, need)
+            begin(record.id, step)
+            gone += 1
+        self.ledger.say_why(self.news)
+        return gone
+
+    def _line(self) -> Iterator[Record]:
+        """Those who wait, in their order, page by page."""
+        seen: set[str] = set()
+        while self._passed_over < PASSED_OVER:
+            left = sum(1 for launch in seen if launch not in self.reservations.held)
+            page = [
+                launch
+                for launch in self.ledger.waiting(self.pool, PAGE, after=left)
+                if launch not in seen
+            ]
+            if not page:
+                return
+            seen.update(page)
+            yield from self.ledger.records(page)
+
+    def _place(self, hosts: dict[str, HostRoom], need: Need) -> Placed | NoRoom:
+        """Who finds no room leaves none for its like: within a pass there is only ever less."""
+        if need in self._hopeless:
+            return self._hopeless[need]
+        if need.gpu:
+            hosts = self.inventory.with_gpus(hosts, need.gpu, self.reservations.held)
+        verdict = place(hosts.values(), need)
         if isinstance(verdict, NoRoom):
-            gone += _turn_away(ledger, record, verdict)
-            continue
-        reservation = reservation_of(verdict, need)
+            self._hopeless[need] = verdict
+        return verdict
+
+    def _admit(self, record: Record, verdict: Placed, need: Need, most: int) -> str:
+        """The step to begin, or why not: then nothing is given away."""
         shown = host_of(verdict.host).model_dump_json()
-        step = ledger.admit(record.id, shown, reservation, most)
-        if step == "full":
-            break
-        if step == "stale":
-            continue
-        hosts = reserve(hosts, verdict.host.ref, need.memory)
-        held = {**held, record.id: reservation}
-        begin(record.id, step)
-        gone += 1
-    return gone
+        held, known, new = reservation_of(verdict, need), self.reservations, secrets.token_hex(8)
+        step = self.ledger.admit(record.id, shown, held, most, (known.version, new))
+        if step not in ("full", "moved", "stale"):
+            self.reservations = Reservations({**known.held, record.id: held}, new)
+            self.inventory.promised(record.id, new)
+        return step
+
+    def _turn_away(self, record: Record, verdict: NoRoom) -> int:
+        if verdict.never:
+            refused = never_fits(verdict, avoided=bool(record.avoid))
+            self.ledger.refuse(record.id, states.FAILED, refused.as_record())
+            return 1
+        self._passed_over += 1
+        reason = f"waiting for room: {verdict}"
+        if record.reason != reason:
+            self.news[record.id] = reason
+        return 0
 
 
 def template_of(record: Record) -> str:
-    """The uuid of the template that the launch has pinned, if it was on its way before."""
-    return str((record.learnt.get("template") or {}).get("uuid", ""))
+    """The uuid of the template that the launch has cloned, if it was on its way before."""
+    learnt = record.learnt
+    return str((learnt.get("template") or {}).get("uuid", "")) if learnt.get("vm") else ""
 
 
 def reservation_of(verdict: Placed, need: Need) -> dict[str, Any]:
-    """What is held for a launch until its VM has it: its memory, and its GPU if it needs one."""
-    held = {"host": verdict.host.ref, "memory": need.memory}
-    return {**held, "gpu": need.gpu} if need.gpu else held
+    """What is held for a launch until its VM has it: its memory, its GPU, its place in a group."""
+    held = {"host": verdict.host.ref, "memory": need.memory, "gpu": need.gpu}
+    held["group"] = need.group.mark if need.group else ""
+    return {name: value for name, value in held.items() if value != ""}
 
 
-def _turn_away(ledger: Ledger, record: Record, verdict: NoRoom) -> int:
-    if not verdict.never:
-        ledger.say_why(record.id, f"waiting for room: {verdict}")
-        return 0
-    code = "NO_HOSTS_LEFT" if record.avoid else "CANNOT_FIT"
+def never_fits(verdict: NoRoom, *, avoided: bool) -> Refused:
+    """Why a launch cannot wait for room, host by host."""
+    code = "NO_HOSTS_LEFT" if avoided else "CANNOT_FIT"
     sentence = f"No host of the pool can take this VM. {verdict}."
-    refused = Refused(code, [f"{name}: {reason}" for name, reason in verdict.reasons], sentence)
-    ledger.refuse(record.id, states.FAILED, refused.as_record())
-    return 1
+    return Refused(code, [f"{name}: {reason}" for name, reason in verdict.reasons], sentence)
 
 
 def host_of(room: HostRoom) -> Host:

@@ -1,19 +1,19 @@
 """What a pool has to give right now, read from its cached records and our own reservations."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from scheduler.placement import HostRoom, Need, overhead
-from scheduler.reachable import OutOfReach, Reasons, out_of_reach, srs_of
+from scheduler.reachable import OutOfReach, Reasons, by_any, out_of_reach, srs_of
+from scheduler.taken import Taken
 from tasks import graphics, lookup
-from tasks.copies import copies, roomiest
+from tasks.copies import Copy, copies
 from tasks.nets import net_of
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
-from xenlaunch.marks import launch_of_vm
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
 from xenlaunch.xapi.reach import Reach
@@ -25,13 +25,13 @@ Reservations = Mapping[str, Mapping[str, Any]]
 class Inventory:
     """A pool for those who decide: rows are what a look-up reads, and nothing is ever changed."""
 
-    def __init__(self, reach: Reach, deployment: str) -> None:
+    def __init__(self, reach: Reach, taken: Taken) -> None:
         self.records: Records = reach.records
         self.template_disk = reach.template_disk
         self.traffic = reach.traffic
         self._reach = reach
-        self._deployment = deployment
-        self._templates: dict[str, Mapping[str, Any]] = {}
+        self._taken = taken
+        self._copies: dict[str, tuple[Copy, ...]] = {}
         self._shut_by_nics: dict[tuple[Nic, ...], Reasons] = {}
         self._beyond: dict[frozenset[str], OutOfReach] = {}
         self._isos: dict[str, str] = {}
@@ -39,15 +39,35 @@ class Inventory:
     def read(self, method: str, *params: Any) -> Any:
         return self._reach.session.read(method, *params)
 
+    def catch_up(self, held: Iterable[str], version: str) -> None:
+        """Have the VM of each launch that has landed be counted; to be called before room is given.
+
+        ``held``: the launches with a reservation, ``version``: that of the reservations.
+        """
+        self._taken.landing.heed(set(held), version, self.records.barrier)
+
+    def promised(self, launch: str, version: str) -> None:
+        """A launch was given room, with which the version of the reservations became this."""
+        self._taken.landing.promised(launch, version)
+
     def hosts(self, reservations: Reservations) -> dict[str, HostRoom]:
         """Every host with what it has free, after our reservations."""
-        taken, counted = self._taken()
-        for launch, held in reservations.items():
-            if launch not in counted:
-                taken[held["host"]] = taken.get(held["host"], 0) + int(held["memory"])
+        seen = self._taken.seen(reservations)
+        coming = [held for launch, held in reservations.items() if launch not in seen.landed]
+        taken, members = Counter(seen.memory), seen.members
+        for held in coming:
+            taken[held["host"]] += int(held["memory"])
+            if held.get("group"):
+                here = members.setdefault(held["host"], {})
+                here[held["group"]] = here.get(held["group"], 0) + 1
+        counts = Counter(held["host"] for held in coming)
         metrics = self.records.all("host_metrics")
         return {
-            ref: _room(ref, row, metrics.get(row["metrics"], {}), taken.get(ref, 0))
+            ref: replace(
+                _room(ref, row, metrics.get(row["metrics"], {}), taken[ref]),
+                coming=counts[ref],
+                members=members.get(ref, {}),
+            )
             for ref, row in self.records.all("host").items()
         }
 
@@ -62,39 +82,23 @@ class Inventory:
             return dict(hosts)
         group, _, kind = wanted.partition(" ")
         room = graphics.room(self.records, graphics.Wanted(group, kind))
-        counted = self._taken()[1]
-        held = Counter(
-            one["host"]
-            for launch, one in reservations.items()
-            if one.get("gpu") == wanted and launch not in counted
-        )
+        asking = {launch: one for launch, one in reservations.items() if one.get("gpu") == wanted}
+        landed = self._taken.seen(asking).landed
+        held = Counter(one["host"] for launch, one in asking.items() if launch not in landed)
         found = {}
         for ref, host in hosts.items():
             free, idle = room.get(ref, (0, 0))
             found[ref] = replace(host, gpus=(free - held[ref], idle))
         return found
 
-    def _taken(self) -> tuple[dict[str, int], set[str]]:
-        """The memory that VMs take on each host, and the launches whose VMs are among them."""
-        taken: dict[str, int] = {}
-        counted: set[str] = set()
-        hosts = self.records.all("host")
-        for row in self.records.all("vm").values():
-            host = next((row[f] for f in _WHERE if row[f] in hosts), None)
-            if host is None:
-                continue
-            size = int(row["memory_dynamic_min"]) + int(row["memory_overhead"])
-            taken[host] = taken.get(host, 0) + size
-            counted.add(launch_of_vm(row, self._deployment))
-        return taken, counted
-
     def need(self, request: LaunchRequest, avoid: Mapping[str, str], pinned: str = "") -> Need:
         """What a launch will take; ``pinned``: the uuid of the template that it has taken already.
 
         A template that is missing takes nothing: `connect` will say.
         """
-        row = (self._template(pinned) if pinned else {}) or self._template(request.template)
-        beyond = self._out_of_reach(request, row)
+        listed = (self.copies(pinned) if pinned else ()) or self.copies(request.template)
+        row = listed[0].record if listed else {}
+        beyond = by_any([self._out_of_reach(request, copy) for copy in listed])
         memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
         limit = request.most_memory or int(row.get("memory_static_max", 0))
         most = request.vcpus_max or request.vcpus or int(row.get("VCPUs_max", 1))
@@ -108,12 +112,17 @@ class Inventory:
             avoid=tuple(sorted(avoid.items())),
             shut=tuple(sorted((beyond.ever | self._shut(request)).items())),
             lacking=tuple(sorted(beyond.now.items())),
+            strategy=request.placement,
+            group=request.group,
         )
 
-    def _out_of_reach(self, request: LaunchRequest, template: Mapping[str, Any]) -> OutOfReach:
-        """The hosts that do not reach the VM's storage. What is not there, `connect` says."""
+    def _out_of_reach(self, request: LaunchRequest, copy: Copy) -> OutOfReach:
+        """The hosts that do not reach the storage of a VM of this copy.
+
+        What is not there, `connect` says.
+        """
         try:
-            srs = frozenset(srs_of(request, template, self) if template else ())
+            srs = frozenset(srs_of(request, copy.record, self))
         except Refused:
             return OutOfReach()
         if srs not in self._beyond:
@@ -147,24 +156,23 @@ class Inventory:
             return ""
         return f"{found.group} {found.type}" if found else ""
 
-    def _template(self, wanted: str) -> Mapping[str, Any]:
-        """Looked up once for all launches that this inventory is read for."""
-        if wanted not in self._templates:
+    def copies(self, wanted: str) -> tuple[Copy, ...]:
+        """The copies of a template; none of one that is missing, or of which nobody can tell.
+
+        Looked up once for all launches that this inventory is read for.
+        """
+        if wanted not in self._copies:
             try:
-                listed = copies(self, wanted)
-                self._templates[wanted] = roomiest(self.records, listed).record
+                self._copies[wanted] = copies(self, wanted)
             except PoolError:
-                self._templates[wanted] = {}
-        return self._templates[wanted]
+                self._copies[wanted] = ()
+        return self._copies[wanted]
 
     def _preferred(self, request: LaunchRequest) -> str:
         if request.host is None:
             return ""
         found = lookup.named(self.records.all("host"), request.host)
         return found[0][0] if len(found) == 1 else ""
-
-
-_WHERE = ("resident_on", "scheduled_to_be_resident_on")
 
 
 def _room(ref: str, row: Mapping[str, Any], metrics: Mapping[str, Any], taken: int) -> HostRoom:

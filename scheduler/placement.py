@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+from scheduler import groups
+from scheduler.strategies import SPREAD, Standing, better
+from xenlaunch.groups import Group
 
 MIB: Final = 1 << 20
 PAGE: Final = 4096
@@ -13,7 +17,9 @@ PAGE: Final = 4096
 class HostRoom:
     """What one host has to give: sizes in bytes.
 
-    ``gpus``: virtual ones of the wanted group and type, now and if no VM had any.
+    ``gpus``: virtual ones of the wanted group and type, now and if no VM had any. ``coming``: the
+    launches in flight that have still to start a VM there. ``members``: how many VMs of each group
+    are there or are coming.
     """
 
     ref: str
@@ -25,6 +31,8 @@ class HostRoom:
     gpus: tuple[int, int] = (0, 0)
     usable: bool = True
     why_not: str = ""
+    coming: int = 0
+    members: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class Need:
     """By host ref why it has not what the VM needs, and will not have it for this VM."""
     lacking: tuple[tuple[str, str], ...] = ()
     """By host ref what it has not now, and may have again."""
+    strategy: str = SPREAD
+    group: Group | None = None
 
 
 @dataclass(frozen=True)
@@ -79,19 +89,32 @@ def overhead(static_max: int, vcpus: int, *, pv: bool = False, multiplier: float
 
 
 def place(hosts: Iterable[HostRoom], need: Need) -> Placed | NoRoom:
-    """The preferred host if the VM fits there, else the one with most memory free."""
+    """The preferred host if the VM fits there, else the best by its group, then by its strategy."""
     hosts = list(hosts)
-    refusals = {host.ref: why_not(host, need) for host in hosts}
-    fitting = [host for host in hosts if not refusals[host.ref]]
+    reasons = refusals(hosts, need)
+    fitting = [host for host in hosts if not reasons[host.ref]]
     if fitting:
-        best = max(fitting, key=lambda host: (host.ref == need.preferred, host.free, host.uuid))
-        return Placed(best)
+        return Placed(max(fitting, key=lambda host: rank(host, need)))
     never = all(not could_ever(host, need) for host in hosts)
-    return NoRoom(tuple((host.name, refusals[host.ref]) for host in hosts), never)
+    return NoRoom(tuple((host.name, reasons[host.ref]) for host in hosts), never)
+
+
+def rank(host: HostRoom, need: Need) -> tuple[bool, int, tuple[float, ...], str]:
+    """How good a host is for the VM, among those that it fits on."""
+    standing = Standing(host.free, host.memory, host.coming)
+    liked = groups.liking(need.group, host.members)
+    return host.ref == need.preferred, liked, better(need.strategy, standing), host.uuid
+
+
+def refusals(hosts: Iterable[HostRoom], need: Need) -> dict[str, str]:
+    """By host ref the reason why the VM cannot go there now, or ''."""
+    hosts = list(hosts)
+    bound = groups.bound(need.group, {host.name: host.members for host in hosts})
+    return {host.ref: why_not(host, need) or bound.get(host.name, "") for host in hosts}
 
 
 def why_not(host: HostRoom, need: Need) -> str:
-    """The reason why the VM cannot go to this host now, or ''."""
+    """The reason of this host's own why the VM cannot go there now, or ''."""
     refused = dict(need.avoid).get(host.uuid, dict(need.shut).get(host.ref))
     if refused is not None:
         return refused
@@ -124,7 +147,9 @@ def could_ever(host: HostRoom, need: Need) -> bool:
     return has_gpu and need.vcpus <= host.pcpus and need.memory <= host.memory
 
 
-def reserve(hosts: Mapping[str, HostRoom], ref: str, memory: int) -> dict[str, HostRoom]:
-    """The hosts after so much memory of one of them was promised."""
+def reserve(hosts: Mapping[str, HostRoom], ref: str, need: Need) -> dict[str, HostRoom]:
+    """The hosts after one of them was promised to a launch."""
     host = hosts[ref]
-    return {**hosts, ref: replace(host, free=host.free - memory)}
+    members = groups.joined(need.group, host.members)
+    left = replace(host, free=host.free - need.memory, coming=host.coming + 1, members=members)
+    return {**hosts, ref: left}

@@ -7,7 +7,7 @@ from scheduler.accept import Roominess, choose_pool
 from scheduler.asking import Said, ask
 from scheduler.inventory import Inventory
 from scheduler.overview import Sight
-from scheduler.placement import HostRoom, Need, why_not
+from scheduler.placement import HostRoom, Need, refusals
 from scheduler.plan_drives import planned_drives
 from tasks import lookup
 from tasks.connect import pin
@@ -16,7 +16,7 @@ from tasks.copies import Copy, copies, roomiest
 from tasks.making import finishing
 from tasks.netmaking import making_of
 from tasks.nets import net_of
-from tasks.owning import strange
+from tasks.owning import disowned, strange
 from tasks.setup import planned, planned_removal
 from tasks.shape import changes
 from tasks.vifs import addresses_of
@@ -63,10 +63,11 @@ def hosts(
     rooms: Iterable[HostRoom], need: Need, said_of: Callable[[str], Said]
 ) -> list[dict[str, Any]]:
     """Each host: whether the VM fits, why not, and what the pool says against its template."""
-    found = []
+    found, rooms = [], list(rooms)
+    reasons = refusals(rooms, need)
     for host in sorted(rooms, key=lambda room: room.name):
         said = said_of(host.ref)
-        reason = why_not(host, need) or (said.sentence if said.holds else "")
+        reason = reasons[host.ref] or (said.sentence if said.holds else "")
         verdict = {"host": host.name, "fits": not reason, "reason": reason}
         found.append({**verdict, "template": said.sentence})
     return found
@@ -120,7 +121,7 @@ def calls(
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
-    made += [change.method for change in changes(request, template, ANY_SPEED)]
+    made += [change.method for change in changes(request, disowned(template, ""), ANY_SPEED)]
     made += ["VGPU.create"] if request.gpu else []
     made += adapting(launch, sizes)
     for disk in request.disks:

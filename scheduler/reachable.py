@@ -4,7 +4,7 @@ A host reaches a storage repository by a PBD of its own. One without will never 
 whose PBD is unplugged may have it plugged again, as after a restart.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -49,6 +49,26 @@ def out_of_reach(records: lookup.Cache, srs: Iterable[str]) -> OutOfReach:
             elif not is_plugged:
                 found.now.setdefault(host, f"has its PBD of the storage {name!r} unplugged")
     return found
+
+
+def by_any(found: Sequence[OutOfReach]) -> OutOfReach:
+    """The hosts that reach none of several copies: one copy that is reached will do.
+
+    >>> by_any([OutOfReach({"h1": "has no a"}), OutOfReach({"h1": "has no b"}, {"h2": "no c"})])
+    OutOfReach(ever={'h1': 'reaches no copy of the template: has no a, has no b'}, now={})
+    """
+    if len(found) < 2:
+        return found[0] if found else OutOfReach()
+    both = OutOfReach()
+    for host in {host for one in found for host in (*one.ever, *one.now)}:
+        reasons = [one.ever.get(host) or one.now.get(host) for one in found]
+        if all(reasons):
+            listed = ", ".join(dict.fromkeys(str(reason) for reason in reasons))
+            waiting = any(host not in one.ever for one in found)
+            (both.now if waiting else both.ever)[host] = (
+                f"reaches no copy of the template: {listed}"
+            )
+    return both
 
 
 def srs_of(request: LaunchRequest, template: lookup.Row, disks: Disks) -> Iterator[str]:

@@ -7,7 +7,7 @@ from tasks.drives import is_marked
 from tasks.graphics import give_gpu
 from tasks.hunt import hunt, named
 from tasks.once import all_or_none
-from tasks.owning import own
+from tasks.owning import disowned, own
 from tasks.shape import Change, changes
 from tasks.undo import remove_vm
 from xenlaunch import names
@@ -40,7 +40,7 @@ def clone(launch: Launch, pool: Pool) -> Launch:
     pool.know("VM", vm, record["uuid"])
     own(pool, vm, record)
     become_vm(pool, vm, record)
-    shape(launch, pool, vm, record)
+    shape(launch, pool, vm, disowned(record, pool.mark(record["uuid"])))
     give_gpu(launch.but(vm=vm), pool)
     return launch.but(vm=vm, vm_uuid=record["uuid"], leftovers=named(pool))
 

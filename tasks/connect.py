@@ -2,7 +2,7 @@
 
 from tasks import attaching, graphics, lookup, remains, storage
 from tasks.binding import choices
-from tasks.copies import copies, roomiest
+from tasks.copies import copies, reached_from, roomiest
 from tasks.hunt import loose_before
 from tasks.nets import net_of
 from tasks.setup import setup_sr
@@ -35,7 +35,8 @@ def connect(launch: Launch, pool: Pool) -> Launch:
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     request = launch.request
     listed = copies(pool, request.template)
-    copy = roomiest(pool.records, listed)
+    host = launch.host.ref if launch.host else ""
+    copy = roomiest(pool.records, reached_from(pool.records, listed, host))
     row = copy.record
     check_source(row)
     disks, copy_to = storage.copied(request, copy.disks, pool)

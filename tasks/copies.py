@@ -79,6 +79,16 @@ def copy_of(reader: lookup.Reader, ref: str, row: lookup.Row) -> Copy:
     return Copy(ref, row, dict(sorted(lookup.disks_of(reader, row).items())))
 
 
+def reached_from(records: lookup.Cache, listed: tuple[Copy, ...], host: str) -> tuple[Copy, ...]:
+    """The copies whose storage a host has plugged; all of them where it has that of none."""
+    plugged = {
+        row["SR"]
+        for row in records.all("pbd").values()
+        if row["host"] == host and row["currently_attached"]
+    }
+    return tuple(copy for copy in listed if plugged.issuperset(copy.srs)) or listed
+
+
 def roomiest(records: lookup.Cache, listed: tuple[Copy, ...]) -> Copy:
     """The copy whose fullest storage has most room."""
 

@@ -7,7 +7,7 @@ from xenlaunch import names
 from xenlaunch.xapi.pool import Pool
 
 COMES_WITH_SOURCE: Final = (
-    *(names.OTHER_CONFIG_FINISHED, names.OTHER_CONFIG_KEPT),
+    *(names.OTHER_CONFIG_FINISHED, names.OTHER_CONFIG_KEPT, names.OTHER_CONFIG_GROUP),
     names.OTHER_CONFIG_MARK,  # last: what stands beside another's mark says nothing of this VM
 )
 """What a launch writes on its VM, which a clone of that VM bears as well."""
@@ -31,6 +31,13 @@ def strange(record: Mapping[str, Any], mark: str) -> list[str]:
     if marks.get(names.OTHER_CONFIG_MARK, mark) == mark:
         return []
     return [key for key in COMES_WITH_SOURCE if key in marks]
+
+
+def disowned(record: Mapping[str, Any], mark: str) -> dict[str, Any]:
+    """The record as it is once what came with the source has been taken off."""
+    gone = strange(record, mark)
+    kept = {key: value for key, value in record["other_config"].items() if key not in gone}
+    return {**record, "other_config": kept}
 
 
 def bears(pool: Pool, vm: str, mark: str) -> bool:

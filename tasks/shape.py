@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks import lookup
 from tasks.cpu import vcpu_params
+from xenlaunch import names
 from xenlaunch.model import LaunchRequest
 
 
@@ -134,7 +135,8 @@ def has_way_to_boot(record: lookup.Row) -> bool:
 def other_config(request: LaunchRequest, record: lookup.Row) -> Iterator[Change]:
     """Key by key: the others are XAPI's, the template's and ours."""
     present = record["other_config"]
-    for key, value in sorted(request.other_config.items()):
+    group = {names.OTHER_CONFIG_GROUP: request.group.mark} if request.group else {}
+    for key, value in sorted({**request.other_config, **group}.items()):
         if present.get(key) == value:
             continue
         if key in present:

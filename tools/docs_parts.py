@@ -32,6 +32,7 @@ from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, Qos, TemplatesDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.frozen import Frozen
 from xenlaunch.gpus import Gpu
+from xenlaunch.groups import Group
 from xenlaunch.guest import Guest
 from xenlaunch.model import LaunchRequest
 from xenlaunch.nics import Nic
@@ -265,13 +266,14 @@ def _path_of(module: str) -> str:
 MODELS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        *(LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Gpu, Nic),
+        *(LaunchRequest, TemplatesDisk, NewDisk, ExistingDisk, Qos, Iso, Cd, Gpu, Group, Nic),
         *(Guest, Awaited),
     )
 }
 
 
 SHAPES: Final = {
+    "Group": "`{name, keep, best_effort}`",
     "MemoryRange": "`{min, max}`",
     "Awaited": "`{nic, family, cidr, port}`",
 }

@@ -223,6 +223,9 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "gpu": "One virtual GPU, by `{group: …, type: …}`, or by one of the two.",
         "host": "Name or uuid of the host to prefer: taken if the VM fits there, and its affinity.",
         "pin": "Makes `host` the only host that will do: it is waited for.",
+        "placement": "How the host is chosen: `spread` shares launches out by the memory that is "
+        "free, `pack` fills the fullest host first.",
+        "group": "VMs to keep together on one host or apart on several, as [below](#placement).",
         "guest": "What the guest is told, as its [own page](guest.md) says.",
         "wait_for": "What the launch ends with: the VM `running`, its guest's `agent` seen, or a "
         "usable `address` told; which address, and a port, as [on its page](guest.md#waiting).",
@@ -265,6 +268,11 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "cd": "An empty drive.",
         "device": _DEVICE,
         "bootable": _CD_BOOTS,
+    },
+    "Group": {
+        "name": "What the others ask for that belong to it.",
+        "keep": "`together`: all on one host; `apart`: no two on one host.",
+        "best_effort": "Goes against it rather than wait for a host.",
     },
     "Gpu": {
         "group": "Name or uuid of a group of GPUs. Without it the one with most GPUs of the type.",

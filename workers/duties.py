@@ -1,5 +1,6 @@
 """The roles that decide: dispatching each pool's line, and recovering what is due."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ from scheduler.accept import accept
 from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
 from scheduler.recover import Recovery
+from scheduler.taken import Taken
 from tasks import messages
 from workers.runtime import Runtime
 from xenlaunch.errors import PoolError, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
 from xenlaunch.slots import PoolSlots
+from xenlaunch.xapi.records import Records
 
 DISPATCH_EVERY: Final = 2.0
 RECOVER_EVERY: Final = 0.5
@@ -30,6 +33,8 @@ class Duties:
 
     app: Celery
     runtime: Runtime
+    _taken: dict[str, Taken] = field(default_factory=dict, repr=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -67,7 +72,14 @@ class Duties:
     def inventory(self, pool: str) -> Inventory:
         reach = self.runtime.reach(pool)
         reach.records.ready(READY_SECONDS)
-        return Inventory(reach, self.runtime.deployment)
+        return Inventory(reach, self._taken_of(pool, reach.records))
+
+    def _taken_of(self, pool: str, records: Records) -> Taken:
+        """What is counted of a pool's VMs as long as this process lives."""
+        with self._counting:
+            if pool not in self._taken:
+                self._taken[pool] = Taken(records, self.runtime.deployment)
+            return self._taken[pool]
 
     @property
     def recovery(self) -> Recovery:
@@ -110,8 +122,8 @@ class Dispatching:
             return self.duties.inventory(self.pool)
         except PoolError as error:
             ledger = self.duties.ledger
-            for launch in ledger.waiting(self.pool):
-                ledger.say_why(launch, f"waiting for the pool {self.pool}: {error.message}")
+            reason = f"waiting for the pool {self.pool}: {error.message}"
+            ledger.say_why(dict.fromkeys(ledger.waiting(self.pool), reason))
             raise
 
 

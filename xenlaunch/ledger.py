@@ -9,7 +9,7 @@ What a worker does under a lease is in `lease`; here is everything that needs no
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from xenlaunch import names, states
 from xenlaunch.errors import BadSettings, TokenReused, UnknownLaunch
 from xenlaunch.model import LaunchRequest, LaunchStatus
 from xenlaunch.record import Record, status_of
+from xenlaunch.reservations import reservations
 from xenlaunch.store import Store, reachable
 
 
@@ -241,18 +242,30 @@ class Ledger:
         """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC claimed already."""
         return str(self.store.run("join", launch, pool, *macs))
 
-    def admit(self, launch: str, host: str, reservation: dict[str, Any], most: int) -> str:
+    def admit(
+        self,
+        launch: str,
+        host: str,
+        reservation: dict[str, Any],
+        most: int,
+        versions: tuple[str, str],
+    ) -> str:
         """Give a waiting launch its host while fewer than ``most`` are in flight: the step to do.
 
-        Or why not: ``full``: no fewer are in flight; ``stale``: it waits no more.
-        """
-        held = json.dumps(reservation)
-        return str(self.store.run("admit", launch, host, held, most, self.times.resend))
+        Or why not: ``full``: no fewer are in flight; ``stale``: it waits no more; ``moved``:
+        somebody else has given room since the reservations were read.
 
-    def say_why(self, launch: str, reason: str) -> None:
-        """Note why a launch still waits, for whoever looks at it."""
-        with reachable():
-            self.store.redis.hset(self.store.key("launch", launch), "reason", reason)
+        ``versions``: that of the reservations which were reckoned with, and a new one.
+        """
+        arguments = (launch, host, json.dumps(reservation), most, self.times.resend, *versions)
+        return str(self.store.run("admit", *arguments))
+
+    def say_why(self, reasons: Mapping[str, str]) -> None:
+        """Note why launches still wait, for whoever looks at them."""
+        with reachable(), self.store.redis.pipeline(transaction=False) as pipe:
+            for launch, reason in reasons.items():
+                pipe.hset(self.store.key("launch", launch), "reason", reason)
+            pipe.execute()
 
     def refuse(self, launch: str, outcome: str, error: dict[str, Any]) -> str:
         """End a launch that waits: ``ended``, ``undo`` (something was made) or ``stale``."""
@@ -324,10 +337,11 @@ class Ledger:
         waits = (self.times.resend, self.times.resend_most)
         return bool(self.store.run("postpone", launch, *waits, names.pool_queue("")))
 
-    def waiting(self, pool: str, limit: int = 200) -> list[str]:
-        """The head of a pool's line: by priority, then by arrival."""
+    def waiting(self, pool: str, limit: int = 200, after: int = 0) -> list[str]:
+        """The head of a pool's line, or those after so many: by priority, then by arrival."""
         with reachable():
-            return list(self.store.redis.zrange(self.store.key("waiting", pool), 0, limit - 1))
+            line = self.store.key("waiting", pool)
+            return list(self.store.redis.zrange(line, after, after + limit - 1))
 
     def line_length(self, pool: str) -> int:
         with reachable():
@@ -335,9 +349,11 @@ class Ledger:
 
     def in_flight(self, pool: str) -> dict[str, dict[str, Any]]:
         """The reservations of the launches in flight on a pool."""
+        return reservations(self.store, pool).held
+
+    def count_in_flight(self, pool: str) -> int:
         with reachable():
-            held = self.store.redis.hgetall(self.store.key("inflight", pool))
-        return {launch: json.loads(reservation) for launch, reservation in held.items()}
+            return int(self.store.redis.hlen(self.store.key("inflight", pool)))
 
     def parked(self, pool: str) -> dict[str, str]:
         """What is waited for on a pool: its ref to the launch that waits."""

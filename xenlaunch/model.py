@@ -13,6 +13,7 @@ from xenlaunch.errors import BadRequest
 from xenlaunch.fields import Label, Name, explain
 from xenlaunch.frozen import Frozen
 from xenlaunch.gpus import Gpu
+from xenlaunch.groups import Group
 from xenlaunch.guest import Guest
 from xenlaunch.machine import Machine
 from xenlaunch.nics import Nic
@@ -36,6 +37,8 @@ class LaunchRequest(Machine):
     gpu: Gpu | None = None
     host: Label | None = None
     pin: StrictBool = False
+    placement: Literal["spread", "pack"] = "spread"
+    group: Group | None = None
     guest: Guest | None = None
     wait_for: WaitFor = "running"
     wait_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] = 300

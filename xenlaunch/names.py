@@ -68,6 +68,9 @@ OTHER_CONFIG_FINISHED: Final = "xenlaunch-finished"
 OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"
 """Set on what a failed launch left behind on its owner's word (``on_failure: keep``)."""
 
+OTHER_CONFIG_GROUP: Final = "xenlaunch-group"
+"""On a VM that was asked to be kept together with others, or apart: what is kept, and the name."""
+
 OTHER_CONFIG_NETWORK: Final = "xenlaunch-network"
 """On a network that was made for all launches: the deployment that has made it, and may prune it.
 """

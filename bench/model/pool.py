@@ -6,7 +6,7 @@ takes time is pretended: the steps of a launch are the moments at which it asks 
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bench.model.clock import Clock
@@ -108,7 +108,7 @@ class Pool:
                 self.no_room.append(launch)
                 continue
             launch.host = verdict.host.ref
-            self.rooms = reserve(self.rooms, launch.host, launch.need.memory)
+            self.rooms = reserve(self.rooms, launch.host, launch.need)
             if not self.shape.by_slot:
                 self.line.admit(launch.turn)
             self._begin(launch)
@@ -148,6 +148,8 @@ class Pool:
 
     def _heard(self, launch: Launch) -> None:
         self._give_on(self.slots.free(launch.id))
+        room = self.rooms[launch.host]
+        self.rooms = {**self.rooms, launch.host: replace(room, coming=room.coming - 1)}
         self.clock.after(self.vary(self.times.wait) + self.times.send, self._end, launch)
 
     def _end(self, launch: Launch) -> None:

@@ -1,12 +1,18 @@
--- host, reservation, most in flight, resend -> the step to begin | 'full' | 'stale'
+-- Whoever gives room has reckoned with all reservations there were, of which the version tells: of
+-- two who do so at once, one is told that it has to look again.
+-- host, reservation, most in flight, resend, version, the next one
+-- -> the step to begin | 'full' | 'stale' | 'moved'
 local r = get('state', 'pool', 'step')
 if r[1] ~= 'waiting' or not r[2] then return 'stale' end
 if not redis.call('ZSCORE', P .. 'waiting:' .. r[2], id) then return 'stale' end
+local version = P .. 'reserved:' .. r[2]
+if (redis.call('GET', version) or '') ~= ARGV[7] then return 'moved' end
 local held = P .. 'inflight:' .. r[2]
 if redis.call('HLEN', held) >= tonumber(ARGV[5]) then return 'full' end
 local t = now()
 move('running', t)
 redis.call('HSET', held, id, ARGV[4])
+redis.call('SET', version, ARGV[8])
 set('host', ARGV[3])
 redis.call('HSETNX', key, 'begun', t)
 wish(t + ARGV[6])

@@ -1,6 +1,7 @@
 """Launches, brought by ordinary moves of the ledger to where a test wants them."""
 
 import itertools
+import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from xenlaunch import names, states
 from xenlaunch.lease import Call, Lease, Made, Unclaimed, claim
 from xenlaunch.ledger import Ledger, Times
 from xenlaunch.model import LaunchRequest, LaunchResult
+from xenlaunch.reservations import reservations
 
 DEPLOYMENT: Final = "tests"
 POOL: Final = "lab"
@@ -63,7 +65,11 @@ class Lives:
         return launch
 
     def admit(self, launch: str, most: int = ROOMY) -> str:
-        return self.ledger.admit(launch, HOST, HELD, most)
+        record = self.ledger.records([launch])
+        pool = record[0].pool if record else POOL
+        known = reservations(self.ledger.store, pool).version
+        versions = (known, secrets.token_hex(8))
+        return self.ledger.admit(launch, HOST, HELD, most, versions)
 
     def claim(self, launch: str, step: str = names.CONNECT, fence: str = "") -> Lease | Unclaimed:
         chosen = {"fence": lambda: fence} if fence else {}

@@ -1,6 +1,6 @@
 """Accepting and dispatching, over a real ledger and a pool that a test makes up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import pytest
@@ -22,6 +22,12 @@ class Shelf:
 
     def __init__(self, *hosts: HostRoom) -> None:
         self.rooms = {host.ref: host for host in hosts}
+
+    def catch_up(self, held: Iterable[str], version: str) -> None:
+        """The shelf is as it is."""
+
+    def promised(self, launch: str, version: str) -> None:
+        """It need not be told."""
 
     def hosts(self, reservations: Mapping[str, Mapping[str, Any]]) -> dict[str, HostRoom]:
         rooms = dict(self.rooms)
@@ -163,8 +169,10 @@ def test_who_was_cancelled_meanwhile_is_passed_over(
     first, second = lives.joined(priority=0), lives.joined()
     begun: list[str] = []
     shelf = Shelf(make_room("host-1", 16))
-    records = lives.ledger.records(lives.ledger.waiting(POOL))
+    line = lives.ledger.waiting(POOL)
+    records = lives.ledger.records(line)
     lives.ledger.cancel(first, ERROR)
+    monkeypatch.setattr(lives.ledger, "waiting", lambda *_, **__: line)
     monkeypatch.setattr(lives.ledger, "records", lambda _: records)
     dispatch(
         lives.ledger,

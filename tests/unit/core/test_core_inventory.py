@@ -4,8 +4,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from scheduler.inventory import Inventory
+from scheduler.taken import Taken
 from xenlaunch import names
 from xenlaunch.xapi.reach import Reach
+from xenlaunch.xapi.records import Records
 
 GIB = 1 << 30
 HELD = {"host": "h1", "memory": 2 * GIB}
@@ -40,10 +42,10 @@ def free(*vms: dict[str, Any]) -> int:
         "host_metrics": {"m1": {"memory_total": str(16 * GIB), "live": True}},
         "vm": {row["uuid"]: row for row in vms},
     }
-    reach = SimpleNamespace(
-        records=SimpleNamespace(all=rows.__getitem__), template_disk=None, traffic={}, session=None
-    )
-    return Inventory(cast("Reach", reach), "tests").hosts({"l-a": HELD})["h1"].free // GIB
+    records = SimpleNamespace(all=rows.__getitem__, subscribe=lambda _: None)
+    reach = SimpleNamespace(records=records, template_disk=None, traffic={}, session=None)
+    inventory = Inventory(cast("Reach", reach), Taken(cast("Records", records), "tests"))
+    return inventory.hosts({"l-a": HELD})["h1"].free // GIB
 
 
 def test_a_reservation_counts_until_its_vm_is_there_and_then_the_vm() -> None:

@@ -18,6 +18,8 @@ from scheduler.placement import (
     reserve,
     why_not,
 )
+from scheduler.strategies import PACK
+from xenlaunch.groups import Group
 
 GIB = 1 << 30
 
@@ -40,6 +42,7 @@ def pools(draw: st.DrawFn) -> list[HostRoom]:
                 memory=memory,
                 free=min(memory, draw(st.integers(-1, 6)) * GIB),
                 pcpus=draw(st.integers(0, 4)),
+                coming=draw(st.integers(0, 2)),
                 usable=usable,
                 why_not="" if usable else "is disabled",
             )
@@ -80,7 +83,13 @@ def test_the_preferred_host_is_taken_when_it_fits(hosts: list[HostRoom], need: N
     verdict = place(hosts, need)
     fitting = [room for room in hosts if takes(room, need)]
     preferred = [room for room in fitting if room.ref == need.preferred]
-    expected = max(preferred or fitting, key=lambda room: (room.free, room.uuid), default=None)
+
+    def each(room: HostRoom) -> tuple[float, int, str]:
+        full = -(room.coming + 1) / max(room.memory, 1)
+        return room.free / (room.coming + 1) or full, room.free, room.uuid
+
+    best = max(fitting, key=each, default=None)
+    expected = preferred[0] if preferred else best
 
     assert (verdict.host if isinstance(verdict, Placed) else None) == expected
 
@@ -119,7 +128,7 @@ def test_no_host_is_ever_oversold(hosts: list[HostRoom], wanted: list[Need]) -> 
     for need in wanted:
         verdict = place(rooms.values(), need)
         if isinstance(verdict, Placed):
-            rooms = reserve(rooms, verdict.host.ref, need.memory)
+            rooms = reserve(rooms, verdict.host.ref, need)
             sold[verdict.host.ref] += need.memory
 
     assert [room.name for room in hosts if sold[room.ref] > max(room.free, 0)] == []
@@ -127,10 +136,13 @@ def test_no_host_is_ever_oversold(hosts: list[HostRoom], wanted: list[Need]) -> 
 
 def test_a_reservation_leaves_the_hosts_as_they_were() -> None:
     before = {"OpaqueRef:h1": host(1), "OpaqueRef:h2": host(2)}
-    after = reserve(before, "OpaqueRef:h1", GIB)
+    after = reserve(before, "OpaqueRef:h1", Need(GIB, group=Group(name="db", keep="apart")))
 
     assert before["OpaqueRef:h1"].free == 8 * GIB
-    assert after == {**before, "OpaqueRef:h1": host(1, free=7 * GIB)}
+    assert after == {
+        **before,
+        "OpaqueRef:h1": host(1, free=7 * GIB, coming=1, members={"apart db": 1}),
+    }
 
 
 @pytest.mark.parametrize(
@@ -218,3 +230,100 @@ def test_a_vm_with_a_gpu_goes_where_one_is_free(
 
     assert (why_not(room, need) == "", could_ever(room, need)) == (takes_it, ever)
     assert why_not(room, Need(memory=GIB)) == ""
+
+
+def placed(hosts: list[HostRoom], needs: list[Need]) -> list[str]:
+    """The names of the hosts that launches get one after the other; '' for none."""
+    rooms, names = {room.ref: room for room in hosts}, []
+    for need in needs:
+        verdict = place(rooms.values(), need)
+        names.append(verdict.host.name if isinstance(verdict, Placed) else "")
+        if isinstance(verdict, Placed):
+            rooms = reserve(rooms, verdict.host.ref, need)
+    return names
+
+
+@pytest.mark.parametrize("size", [1, MIB, GIB], ids=["tiny", "small", "usual"])
+def test_a_batch_is_spread_evenly_over_hosts_alike(size: int) -> None:
+    names = placed([host(number, free=200 * GIB) for number in range(4)], [Need(size)] * 100)
+
+    assert {names.count(f"host-{number}") for number in range(4)} == {25}
+
+
+def test_a_batch_of_tiny_vms_is_spread_in_proportion_to_free_memory() -> None:
+    names = placed([host(1, free=200 * GIB), host(2, free=100 * GIB)], [Need(MIB)] * 90)
+
+    assert names.count("host-1") == 60
+
+
+def test_of_one_launch_at_a_time_each_goes_where_most_memory_is_free() -> None:
+    rooms = [host(1, free=5 * GIB), host(2, free=7 * GIB), host(3, free=6 * GIB)]
+
+    assert placed(rooms, [Need(GIB)]) == ["host-2"]
+
+
+def test_packing_fills_the_fullest_host_first() -> None:
+    rooms = [host(1, free=5 * GIB), host(2, free=2 * GIB), host(3, free=3 * GIB)]
+    names = placed(rooms, [Need(GIB, strategy=PACK)] * 6)
+
+    assert names == ["host-2"] * 2 + ["host-3"] * 3 + ["host-1"]
+
+
+def kept(keep: str, *, best_effort: bool = False) -> Need:
+    return Need(
+        GIB, group=Group.model_validate({"name": "db", "keep": keep, "best_effort": best_effort})
+    )
+
+
+def test_those_who_are_kept_apart_are_never_two_on_a_host() -> None:
+    names = placed([host(number) for number in range(3)], [kept("apart")] * 4)
+
+    assert sorted(names) == ["", "host-0", "host-1", "host-2"]
+
+
+def test_who_is_kept_apart_as_well_as_can_be_goes_where_fewest_are() -> None:
+    names = placed([host(1), host(2)], [kept("apart", best_effort=True)] * 5)
+
+    assert sorted(names.count(f"host-{number}") for number in (1, 2)) == [2, 3]
+
+
+def test_those_who_are_kept_together_are_on_one_host_or_wait() -> None:
+    names = placed([host(1, free=2 * GIB), host(2, free=3 * GIB)], [kept("together")] * 4)
+
+    assert names == ["host-2"] * 3 + [""]
+
+
+def test_who_is_kept_together_as_well_as_can_be_goes_elsewhere_when_it_is_full() -> None:
+    rooms = [host(1, free=2 * GIB), host(2, free=3 * GIB)]
+    names = placed(rooms, [kept("together", best_effort=True)] * 4)
+
+    assert names == ["host-2"] * 3 + ["host-1"]
+
+
+def test_who_waits_for_its_group_is_told_so_and_never_refused() -> None:
+    there = {"apart db": 1, "together db": 1}
+    apart = place([host(1, members=there)], kept("apart"))
+    together = place([host(1, members=there), host(2)], Need(9 * GIB, group=kept("together").group))
+    full = place([host(1, members=there, free=0), host(2)], kept("together"))
+
+    assert isinstance(apart, NoRoom)
+    assert not apart.never
+    assert str(apart) == "host-1: has a VM of the group 'db', which is kept apart"
+    assert isinstance(together, NoRoom)
+    assert together.never
+    assert isinstance(full, NoRoom)
+    assert not full.never
+    assert full.reasons[1] == (
+        "host-2",
+        "is not where the group 'db' is kept together, which is host-1",
+    )
+
+
+@given(pools(), st.lists(st.sampled_from(("apart", "together")), max_size=12))
+def test_groups_hold_whatever_comes_in_which_order(hosts: list[HostRoom], keeps: list[str]) -> None:
+    names = placed(hosts, [kept(keep) for keep in keeps])
+    taken = [(keep, name) for keep, name in zip(keeps, names, strict=True) if name]
+    apart = [name for keep, name in taken if keep == "apart"]
+
+    assert len(set(apart)) == len(apart)
+    assert len({name for keep, name in taken if keep == "together"}) <= 1

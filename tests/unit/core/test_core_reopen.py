@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.core.lives import ERROR, FAILURE, HOST, POOL, ROOMY, Lives, call, made_vm
+from tests.unit.core.lives import ERROR, FAILURE, POOL, Lives, call, made_vm
 from xenlaunch import names, states
 from xenlaunch.errors import LeaseLost
 from xenlaunch.lease import Lease, Made
@@ -115,7 +115,7 @@ def test_a_retry_goes_on_where_it_failed(lives: Lives) -> None:
 
     assert lives.ledger.waiting(POOL) == [launch]
     assert lives.redis.hget(lives.key("macs", POOL), MAC) == launch
-    assert lives.ledger.admit(launch, HOST, {"memory": 1}, ROOMY) == names.START
+    assert lives.admit(launch) == names.START
     assert lives.lease(launch, names.START).calls["clone"].state == "done"
 
 

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import redis
 
-from tests.unit.core.lives import ERROR, FAILURE, HOST, Lives
+from tests.unit.core.lives import ERROR, FAILURE, Lives
 from xenlaunch import names, states
 from xenlaunch.errors import IllegalMove
 from xenlaunch.ledger import Ledger
@@ -112,7 +112,7 @@ def test_every_operation_in_every_state_moves_by_the_table_or_not_at_all(
     ledger = lives.ledger
     operations: dict[str, Callable[[str], object]] = {
         "join": lambda launch: ledger.join(launch, "lab", []),
-        "admit": lambda launch: ledger.admit(launch, HOST, {"memory": 1}, 99),
+        "admit": lives.admit,
         "cancel": lambda launch: ledger.cancel(launch, ERROR),
         "refuse": lambda launch: ledger.refuse(launch, "failed", FAILURE),
         "wake": ledger.wake,

@@ -171,7 +171,7 @@ def test_who_stands_in_no_line_is_not_admitted(lives: Lives) -> None:
 def test_a_launch_says_why_it_waits(lives: Lives) -> None:
     launch = lives.joined()
     before = lives.ledger.status(launch).doing
-    lives.ledger.say_why(launch, "waiting for room: host-1 is full")
+    lives.ledger.say_why({launch: "waiting for room: host-1 is full"})
 
     assert before == "waiting for its turn"
     assert lives.ledger.status(launch).doing == "waiting for room: host-1 is full"
