@@ -63,11 +63,11 @@ def by_any(found: Sequence[OutOfReach]) -> OutOfReach:
     for host in {host for one in found for host in (*one.ever, *one.now)}:
         reasons = [one.ever.get(host) or one.now.get(host) for one in found]
         if all(reasons):
-            listed = ", ".join(dict.fromkeys(str(reason) for reason in reasons))
+            first, *others = dict.fromkeys(str(reason) for reason in reasons)
+            listed = ", ".join((first, *others))
+            sentence = f"reaches no copy of the template: {listed}" if others else first
             waiting = any(host not in one.ever for one in found)
-            (both.now if waiting else both.ever)[host] = (
-                f"reaches no copy of the template: {listed}"
-            )
+            (both.now if waiting else both.ever)[host] = sentence
     return both
 
 
