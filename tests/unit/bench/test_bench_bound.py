@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.bound import bound, terms
@@ -34,6 +34,7 @@ def best(vms: int, srs: int, hosts: int, figures: dict[str, float], disks: int =
     return max(workers)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 5), st.integers(1, 6), figures, st.integers(1, 3))
 def test_no_schedule_is_quicker_than_the_bound(
     vms: int, srs: int, hosts: int, figures: dict[str, float], disks: int

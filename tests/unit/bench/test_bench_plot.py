@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import plot
@@ -20,6 +20,7 @@ thousandths = st.integers(0, 100_000).map(lambda number: number / 1000)
 spans = st.lists(st.tuples(thousandths, thousandths).map(sorted))
 
 
+@settings(deadline=None)
 @given(spans)
 def test_no_work_is_lost_between_two_slices(spans: list[list[float]]) -> None:
     end = max((until for _, until in spans), default=0) or 1.0

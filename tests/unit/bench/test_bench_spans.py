@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.model.clock import Clock
@@ -36,6 +36,7 @@ def call(method: str, args: list[str], started: float, ended: float | None) -> d
     }
 
 
+@settings(deadline=None)
 @given(works, st.integers(1, 4))
 def test_when_a_part_worked_is_told_by_when_calls_came_and_ended(
     pieces: list[tuple[int, int]], at_once: int
