@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tasks.bridge import MAC
 from tests.flow.conftest import MakeStack
 from tests.support.simulators import StartSimulator
 from tests.support.stacks import Stack
@@ -71,6 +72,34 @@ def test_a_worker_that_knows_nothing_of_the_pool_yet_takes_a_step_over(
     stack.start_worker()
 
     assert_all_up(stack, launches)
+
+
+def test_a_worker_killed_while_the_control_domains_have_vifs_of_ours(
+    make_stack: MakeStack,
+) -> None:
+    """On 8.2, between the plugging and the unplugging that bring a bridge up."""
+    stack = make_stack("--profile", "8.2")
+    for rule in ({"method": "VIF.plug", "when": "after", "times": 1}, {"method": "VIF.unplug"}):
+        stack.pool.faults({**rule, "action": "delay", "seconds": 30})
+    doomed = stack.start_worker()
+    nics = ({"broadcast": "vswitch"}, {"tunnel": 7}, {"tunnel": 8})
+    launches = [stack.submit(name=f"web-{at}", nics=[nic])[0] for at, nic in enumerate(nics)]
+
+    def all_plugged() -> bool:
+        vifs = [row for row in stack.rows("VIF").values() if row["MAC"] == MAC]
+        return len(vifs) == len(nics) and all(row["currently_attached"] for row in vifs)
+
+    wait_until(all_plugged, 25, "each launch has its VIF plugged in a control domain")
+    doomed.kill()
+    stack.pool.control("DELETE", "/faults")
+    stack.client.cancel(launches[-1])
+    stack.start_worker()
+
+    assert [status.state for status in stack.ended(launches)] == [
+        *("succeeded", "succeeded", "cancelled")
+    ]
+    assert_all_up(stack, launches[:-1])
+    assert [row for row in stack.rows("VIF").values() if row["MAC"] == MAC] == []
 
 
 def test_a_message_that_is_lost_costs_seconds(stack: Stack) -> None:
