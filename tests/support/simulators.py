@@ -29,7 +29,7 @@ class SimulatorProcess:
     def __init__(self, log_path: Path, *options: str) -> None:
         # One of its own, so that a test can look for it anywhere.
         self.password = secrets.token_hex(12)
-        self.settings: dict[str, int] = {}  # what the pools file says of it besides
+        self.settings: dict[str, int | str] = {}  # what the pools file says of it besides
         password_file = log_path.with_suffix(".password")
         password_file.write_text(self.password)
         options = ("--password-file", str(password_file), *options)
