@@ -5,7 +5,7 @@ from tasks.binding import choices
 from tasks.copies import copies, reached_from, roomiest
 from tasks.hunt import loose_before
 from tasks.nets import net_of
-from tasks.setup import setup_sr
+from tasks.setup import DRIVE, setup_sr
 from tasks.source import check_source
 from tasks.suits import check_machine
 from xenlaunch import names
@@ -62,10 +62,12 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     sources = tuple(attaching.source(disk, pool) for disk in request.disks)
     attaching.check_shared(request, sources, pool)
     moves = storage.moves(request, disks, pool)
-    storage.check_room(request, disks, (sources, moves), pool)
+    drive = setup_sr(request, chosen, pool)
+    wishes = storage.wishes(request, disks, sources, moves, pool)
+    storage.check_room([*wishes, *([(drive, DRIVE.new)] if drive else [])], pool)
     return launch.but(
         template=chosen,
-        setup_sr=setup_sr(request, chosen, pool),
+        setup_sr=drive,
         sources=sources,
         moves=moves,
         networks=networks(request, pool),

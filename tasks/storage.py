@@ -6,7 +6,7 @@ and XAPI's drivers refuse it too.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tasks import lookup
 from xenlaunch.disks import NewDisk, TemplatesDisk
@@ -75,19 +75,34 @@ def move(asked: TemplatesDisk, disk: TemplateDisk, pool: lookup.Reader) -> str:
     return NULL if sr == disk.sr else sr
 
 
-def check_room(
+def wishes(
     request: LaunchRequest,
     disks: dict[str, TemplateDisk],
-    refs: tuple[tuple[str, ...], tuple[str, ...]],
+    sources: tuple[str, ...],
+    moved: tuple[str, ...],
     pool: lookup.Reader,
-) -> None:
-    """Raise `Refused` with the figures of an SR that has no room; ``refs``: sources and moves."""
-    wanted: Counter[str] = Counter()
-    copies = [(disk.sr, disk.size) for disk in disks.values()] if request.clone == "full" else []
-    new, moved = new_disks(request, refs[0]), template_disks(request, disks, refs[1])
-    for sr, size in (*copies, *new, *moved):
-        wanted[sr] += size
-    for sr, size in wanted.items():
+) -> Iterator[Wish]:
+    """What the launch takes of each SR as far as can be known; ``disks``: as the clone has them."""
+    for disk in disks.values():
+        if request.clone == "full" or is_thick(pool.records.get("sr", disk.sr)):
+            yield disk.sr, disk.size
+    yield from new_disks(request, sources)
+    yield from template_disks(request, disks, moved)
+
+
+def is_thick(sr: lookup.Row | None) -> bool:
+    """Whether a fast clone takes all of its disk's size there: LVM that is not said to be thin."""
+    if sr is None or not str(sr["type"]).startswith("lvm"):
+        return False
+    return sr["sm_config"].get("allocation") not in ("thin", "xlvhd")
+
+
+def check_room(wanted: Iterable[Wish], pool: lookup.Reader) -> None:
+    """Raise `Refused` with the figures of an SR that has no room for all that is wanted of it."""
+    sums: Counter[str] = Counter()
+    for place, size in wanted:
+        sums[place] += size
+    for sr, size in sums.items():
         free, name = lookup.room(pool.records, sr), name_of(pool, sr)
         if free < size:
             raise Refused(
