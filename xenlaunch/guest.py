@@ -33,7 +33,13 @@ WORDS: Final = re.compile(r"(?<![{$])\{(index|name|mac(?::\d{1,2})?)\}(?!\})")
 _XENSTORE_KEY: Final = re.compile(r"[A-Za-z0-9_@:.-]+(/[A-Za-z0-9_@:.-]+)*")
 
 
-def _check_length(value: Any) -> Any:
+def _check_document(value: Any) -> Any:
+    try:
+        (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError(
+            "document", "has half a character in it, a surrogate without its other half"
+        ) from None
     if len(value if isinstance(value, str) else json.dumps(value)) > LONGEST:
         raise PydanticCustomError(
             "document", "is longer than {most} characters", {"most": str(LONGEST)}
@@ -50,9 +56,9 @@ def _check_key(value: str) -> str:
     return key
 
 
-Mapped = Annotated[dict[Key, JsonValue], AfterValidator(_check_length)]
+Mapped = Annotated[dict[Key, JsonValue], AfterValidator(_check_document)]
 Document = Annotated[
-    Annotated[StrictStr, AfterValidator(_check_length), Tag("text")]
+    Annotated[StrictStr, AfterValidator(_check_document), Tag("text")]
     | Annotated[Mapped, Tag("Mapped")],
     Discriminator(lambda value: "Mapped" if isinstance(value, Mapping) else "text"),
 ]

@@ -108,6 +108,14 @@ GOOD = "name: web\ntemplate: debian-12\n"
             ":6: guest.xenstore_data.b has the character U+0000 in it, which no XML can carry.",
         ),
         (
+            GOOD + 'guest: {user_data: "\\uD83D"}',
+            ":3: guest.user_data has half a character in it",
+        ),
+        (
+            GOOD + 'guest: {meta_data: {motto: ["\\uDC00"]}}',
+            ":3: guest.meta_data has half a character in it",
+        ),
+        (
             GOOD + 'other_config: {folder: "\\uFFFE"}',
             ":3: other_config.folder has the character U+FFFE in it",
         ),
