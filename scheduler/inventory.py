@@ -12,6 +12,7 @@ from scheduler.taken import Taken
 from tasks import graphics, lookup
 from tasks.copies import Copy, copies
 from tasks.nets import net_of
+from xenlaunch.copying import CopyRequest
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
 from xenlaunch.model import LaunchRequest
@@ -96,6 +97,8 @@ class Inventory:
 
         A template that is missing takes nothing: `connect` will say.
         """
+        if isinstance(request, CopyRequest):  # the pool makes it, and no host has a VM of it
+            return Need(memory=0, vcpus=0, avoid=tuple(sorted(avoid.items())))
         listed = (self.copies(pinned) if pinned else ()) or self.copies(request.template)
         row = listed[0].record if listed else {}
         beyond = by_any([self._out_of_reach(request, copy) for copy in listed])

@@ -85,7 +85,7 @@ def verdict(trace: Trace, record: Record | None) -> str:
     ``now``: its launch has ended, so nobody else will. ``after grace``: nobody remembers it.
     A clone that bears the mark of its source is a launch's only if that has cloned such a source.
     """
-    if trace.source and (record is None or source_of(record) != trace.source):
+    if trace.source and (record is None or trace.source not in sources_of(record)):
         return LEAVE
     if record is None:
         return AFTER_GRACE
@@ -93,9 +93,10 @@ def verdict(trace: Trace, record: Record | None) -> str:
     return NOW if record.ended and trace.uuid != came_up else LEAVE
 
 
-def source_of(record: Record) -> str:
-    """The mark of what a launch clones."""
-    return str(record.learnt.get("template", {}).get("mark", ""))
+def sources_of(record: Record) -> set[str]:
+    """The marks of what a launch clones, or may clone."""
+    template = record.learnt.get("template", {})
+    return {str(one.get("mark", "")) for one in (template, *template.get("copies", ()))}
 
 
 def schedule(

@@ -16,17 +16,14 @@ from xenlaunch.xapi.pool import Pool
 CLONE: Final = "clone"
 
 
-def choices(
-    request: LaunchRequest, chosen: Copy, listed: tuple[Copy, ...]
-) -> tuple[TemplateCopy, ...]:
-    """The copies among which a launch may choose late; none where it is bound to the chosen one.
+def choices(request: LaunchRequest, listed: tuple[Copy, ...]) -> tuple[TemplateCopy, ...]:
+    """The copies among which a launch may choose late; none where it is bound to the one chosen.
 
     It is where the disks are copied in full (that keeps no SR busy) or moved, or lie on several
-    SRs, or where the marks of the copies differ.
+    SRs.
     """
     late = request.clone == "fast" and all(disk.sr is None for disk in request.template_disks)
-    alike = {mark_of(copy) for copy in listed} == {mark_of(chosen)}
-    if len(listed) < 2 or not late or not alike or any(len(copy.srs) != 1 for copy in listed):
+    if len(listed) < 2 or not late or any(len(copy.srs) != 1 for copy in listed):
         return ()
     return tuple(
         TemplateCopy(
@@ -34,6 +31,7 @@ def choices(
             uuid=copy.record["uuid"],
             sr=copy.srs[0],
             disks=tuple(copy.disks.values()),
+            mark=mark_of(copy),
         )
         for copy in listed
     )
@@ -66,7 +64,7 @@ def bound(launch: Launch, pool: Pool, attempt: int) -> Launch:
     copy = next(copy for copy in template.copies if copy.ref == ref)
     beside = {disk.sr for disk in template.disks} == {launch.setup_sr}
     return launch.but(
-        template=template.but(ref=copy.ref, uuid=copy.uuid, disks=copy.disks),
+        template=template.but(ref=copy.ref, uuid=copy.uuid, disks=copy.disks, mark=copy.mark),
         setup_sr=copy.sr if beside and is_left_open(launch.request) else launch.setup_sr,
     )
 

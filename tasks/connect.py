@@ -50,7 +50,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         mark=row["other_config"].get(names.OTHER_CONFIG_MARK, ""),
         copy_to=copy_to,
         disks=tuple(disks.values()),
-        copies=choices(request, copy, listed),
+        copies=choices(request, listed),
     )
     check_machine(request, row)
     check_devices(request, chosen, pool, row)

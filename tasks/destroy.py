@@ -14,6 +14,7 @@ from tasks.drives import came_with_clone, drives
 from tasks.looking import look
 from tasks.remains import new_disks
 from tasks.undo import undo
+from tasks.unused import check_unused, is_copy, know_copied_disks
 from xenlaunch import names
 from xenlaunch.marks import launch_of_vm, marks_of_vm
 from xenlaunch.model import Launch, Leftover
@@ -34,7 +35,10 @@ def destroy(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
         know(launch, pool, record)
     if record is not None:
         name = names.working_name(launch.deployment, launch.id, pool.attempts(CLONE) or 1)
-        pool.do(f"{names.UNDO}:name:{launch.vm}", "VM.set_name_label", launch.vm, name)
+        key = f"{names.UNDO}:name:{launch.vm}"
+        pool.do(key, "VM.set_name_label", launch.vm, name)
+        if is_copy(record):
+            check_unused(launch, pool, key)
     left = undo(launch, pool, frozenset(aside))
     rows = ((ref, look(pool, "VDI", ref)) for ref in aside)
     said = "It was taken off the VM, or nobody knows whether the launch has made it"
@@ -42,7 +46,8 @@ def destroy(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
 
 
 def is_still_ours(launch: Launch, record: dict[str, Any]) -> bool:
-    return launch_of_vm(record, launch.deployment) == launch.id and not record["is_a_template"]
+    changed = record["is_a_template"] and not is_copy(record)
+    return launch_of_vm(record, launch.deployment) == launch.id and not changed
 
 
 def know(launch: Launch, pool: Pool, record: dict[str, Any]) -> None:
@@ -50,6 +55,8 @@ def know(launch: Launch, pool: Pool, record: dict[str, Any]) -> None:
     pool.know("VM", launch.vm, record["uuid"])
     for vdi in new_disks(pool, launch.deployment, launch.id, launch.vm):
         pool.know("VDI", vdi)
+    if is_copy(record):
+        know_copied_disks(launch, pool)
 
 
 def kept_aside(launch: Launch, pool: Pool, record: dict[str, Any] | None) -> list[str]:
@@ -62,7 +69,7 @@ def kept_aside(launch: Launch, pool: Pool, record: dict[str, Any] | None) -> lis
     if known is None:
         on_it = list(drives(pool, launch.vm).values()) if record else []
         aside = set(pool.made("VDI")) - {row["VDI"] for row in on_it}
-        if not pool.made("VM"):
+        if not (pool.made("VM") or is_copy(record or {})):
             whose = marks_of_vm(record or {})
             aside |= {row["VDI"] for row in on_it if came_with_clone(row, whose)}
         known = json.dumps(sorted(aside))

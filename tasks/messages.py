@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from tasks.chain import remaining
 from xenlaunch import names, states
+from xenlaunch.copying import steps_of
 from xenlaunch.errors import LaunchCancelled, LaunchEnded, LaunchFailed, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
@@ -32,7 +33,8 @@ def begin(app: Celery, ledger: Ledger, launch: str, step: str) -> None:
         if step == names.UNDO:
             link(app, record, names.UNDO).apply_async(retry=False, root_id=root)
         else:
-            links = [link(app, record, name) for name in remaining(step)]
+            steps = steps_of(record.fields["request"])
+            links = [link(app, record, name) for name in remaining(step, steps)]
             chain(*links, app=app).apply_async(retry=False, root_id=root)
     except UNSENT as lost:
         log.warning("Could not send %s of %s, it stays due: %s", step, launch, lost)

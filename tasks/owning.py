@@ -7,7 +7,8 @@ from xenlaunch import names
 from xenlaunch.xapi.pool import Pool
 
 COMES_WITH_SOURCE: Final = (
-    *(names.OTHER_CONFIG_FINISHED, names.OTHER_CONFIG_KEPT, names.OTHER_CONFIG_GROUP),
+    *(names.OTHER_CONFIG_FINISHED, names.OTHER_CONFIG_KEPT),
+    *(names.OTHER_CONFIG_GROUP, names.OTHER_CONFIG_COPY),
     names.OTHER_CONFIG_MARK,  # last: what stands beside another's mark says nothing of this VM
 )
 """What a launch writes on its VM, which a clone of that VM bears as well."""

@@ -18,12 +18,13 @@ from celery import Celery, Task
 from celery.exceptions import Ignore
 
 from tasks.again import Again, again
-from tasks.chain import BODIES, following
+from tasks.chain import body, following
 from tasks.destroy import destroy
 from tasks.messages import UNSENT, begin, tell
 from tasks.naming import naming
 from tasks.undo import undo
 from xenlaunch import names, states
+from xenlaunch.copying import steps_of
 from xenlaunch.errors import (
     Busy,
     CancelAsked,
@@ -161,9 +162,10 @@ class Door:
     def forward(self, lease: Lease, pool: Pool) -> Any:
         pool.records.ready(READY_SECONDS)
         with naming(pool.records):
-            launch = BODIES[self.step](lease.launch, pool)
+            launch = body(lease.launch, self.step)(lease.launch, pool)
         if self.step != names.POLL:
-            lease.advance(launch, following(self.step))
+            steps = steps_of(lease.record.fields["request"])
+            lease.advance(launch, following(self.step, steps))
             return None
         result = result_of(launch, lease)
         lease.succeed(launch, result)

@@ -86,8 +86,8 @@ def is_ours(launch: Launch, pool: Pool, record: dict[str, Any]) -> bool:
     But for the mark of what it was cloned from: that was copied by us.
     """
     mark = str(record["other_config"].get(names.OTHER_CONFIG_MARK, ""))
-    source = launch.template.mark if launch.template else ""
-    return mark in ("", source, pool.mark(record["uuid"])) and not record["is_a_snapshot"]
+    sources = launch.template.marks if launch.template else frozenset()
+    return mark in {"", *sources, pool.mark(record["uuid"])} and not record["is_a_snapshot"]
 
 
 def remove_vm(pool: Hands, vm: str) -> list[Failed]:

@@ -9,6 +9,7 @@ PERMANENT: Final = {
     "xenlaunch:deployment": "whose launches these are",
     "xenlaunch:events": "a stream that is capped by length",
     "xenlaunch:slots:*": "how many slots a pool's SRs and hosts have: some fields for each",
+    "xenlaunch:copies:*": "which launch is to make each copy of a template that was ever wanted",
     "xenlaunch:batches": "which batches there are; what has expired is dropped from it",
     "xenlaunch:reserved:*": "which version of a pool's reservations is the latest: one word a pool",
     "xenlaunch:state:*": "which launches are in which state; what has expired is dropped from it",

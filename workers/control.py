@@ -1,6 +1,7 @@
 """What a worker is asked by message that is no step: to look, cancel, plan, describe its pools."""
 
 import logging
+from functools import partial
 from typing import Any, Final
 
 from celery import Celery
@@ -9,6 +10,8 @@ from scheduler.adopt import Adoption
 from scheduler.overview import overview
 from scheduler.plan import plan
 from scheduler.prune import prune
+from scheduler.spread import Spreading
+from scheduler.spread_asked import Question, change_copies, look_at_copies
 from workers import durability
 from workers.duties import Duties
 from xenlaunch import names
@@ -49,6 +52,7 @@ def register(app: Celery, duties: Duties) -> None:
 
 def register_questions(app: Celery, duties: Duties) -> None:
     """Teach Celery what has an answer."""
+    register_copies(app, duties)
 
     @app.task(name=names.TASK_PLAN)
     def answer_plan(request: str) -> dict[str, Any]:
@@ -70,3 +74,25 @@ def register_questions(app: Celery, duties: Duties) -> None:
     def answer_pools() -> list[dict[str, Any]]:
         doubts = durability.doubts(duties.ledger.store.redis)
         return [{**overview(pool, duties), "doubts": doubts} for pool in duties.pools]
+
+
+def register_copies(app: Celery, duties: Duties) -> None:
+    """Teach Celery the questions about a template's copies."""
+
+    @app.task(name=names.TASK_COPIES)
+    def answer_copies(template: str, pool: str | None) -> list[dict[str, Any]]:
+        runtime = duties.runtime
+        ask = partial(Spreading.report, template=template)
+        return look_at_copies(duties, runtime.deployment, runtime.reach, pool, ask)
+
+    @app.task(name=names.TASK_SPREAD)
+    def answer_spread(template: str, srs: list[str], pool: str | None) -> list[dict[str, Any]]:
+        return changed(template, pool, partial(Spreading.spread, template=template, srs=srs))
+
+    @app.task(name=names.TASK_REMOVE_COPIES)
+    def answer_remove(template: str, srs: list[str], pool: str | None) -> list[dict[str, Any]]:
+        return changed(template, pool, partial(Spreading.remove, template=template, srs=srs))
+
+    def changed(template: str, pool: str | None, ask: Question) -> list[dict[str, Any]]:
+        runtime = duties.runtime
+        return change_copies(duties, runtime.deployment, runtime.reach, pool, template, ask)

@@ -15,6 +15,7 @@ from redis import RedisError
 
 from xenlaunch import show, states
 from xenlaunch.batches import name_of, parse_pattern
+from xenlaunch.cli_template import template
 from xenlaunch.client import LaunchClient
 from xenlaunch.errors import (
     BadRequest,
@@ -216,6 +217,9 @@ def prune(*, pool: str | None, remove: bool, as_json: bool) -> int:
         found = client.networks(pool, remove=remove)
     click.echo(json.dumps(found) if as_json else show.networks_text(found))
     return NOT_SUCCEEDED if any("error" in network for network in found) else DONE
+
+
+cli.add_command(template)
 
 
 @cli.command(name="schema")

@@ -30,6 +30,7 @@ from xenlaunch.ledger import Ledger, Times
 from xenlaunch.model import MAX_BATCH, LaunchRequest, LaunchResult, LaunchStatus
 from xenlaunch.redis_url import RedisUrl
 from xenlaunch.store import Store
+from xenlaunch.templates import Templates
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -74,6 +75,11 @@ class LaunchClient:
         app = Celery("xenlaunch.client", set_as_current=False)
         app.conf.update(_celery_settings(self._url))
         return app
+
+    @property
+    def templates(self) -> Templates:
+        """A template's copies on several SRs."""
+        return Templates(self._ask)
 
     def close(self) -> None:
         """Let go of all connections."""

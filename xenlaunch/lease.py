@@ -16,6 +16,7 @@ from xenlaunch.ledger import Ledger
 from xenlaunch.model import Launch, LaunchResult, Leftover
 from xenlaunch.record import Record, launch_of, learnt_of
 from xenlaunch.store import reachable
+from xenlaunch.users import users
 
 OPEN = "open"
 DONE = "done"
@@ -115,6 +116,10 @@ class Lease:
         verdict, *everyone = self.ledger.store.run("hunt", self.launch.id, self.fence, what)
         self._heed(verdict)
         return [str(one) for one in everyone]
+
+    def users(self, template: str, since: float) -> list[str]:
+        """The launches that are still to clone a template which had its name until then."""
+        return users(self.ledger, self.launch.pool, template, since)
 
     def use_networks(self, bridges: Sequence[str]) -> str:
         """Have these networks not be pruned until the launch has ended; one that is, or ''."""

@@ -138,11 +138,12 @@ class TemplateDisk(Frozen):
 
 
 class TemplateCopy(Frozen):
-    """A template of the same name and shape on another SR."""
+    """A template of the same name and shape on another SR; ``mark`` as a template has it."""
 
     ref: str
     uuid: str
     sr: str
+    mark: str = ""
     disks: tuple[TemplateDisk, ...]
 
 
@@ -163,6 +164,11 @@ class Template(Frozen):
     pv: bool = False
     disks: tuple[TemplateDisk, ...] = ()
     copies: tuple[TemplateCopy, ...] = ()
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The marks that a clone may have from what it was cloned from."""
+        return frozenset({self.mark, *(copy.mark for copy in self.copies)})
 
 
 class Leftover(Frozen):

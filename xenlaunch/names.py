@@ -20,6 +20,9 @@ UNDO: Final = "undo"
 STEPS: Final = (CONNECT, CLONE, VBDS, VIFS, NETWORK, START, POLL)
 """The steps of a launch in their order. Undo is a leased step too, but no link of the chain."""
 
+COPY_STEPS: Final = (CONNECT, CLONE, POLL)
+"""Those of a launch that makes a copy of a template."""
+
 TASK_CONNECT: Final = "xenlaunch.connect"
 TASK_CLONE: Final = "xenlaunch.clone"
 TASK_VBDS: Final = "xenlaunch.vbds"
@@ -34,6 +37,9 @@ TASK_PLAN: Final = "xenlaunch.plan"
 TASK_POOLS: Final = "xenlaunch.pools"
 TASK_ADOPT: Final = "xenlaunch.adopt"
 TASK_NETWORKS: Final = "xenlaunch.networks"
+TASK_COPIES: Final = "xenlaunch.copies"
+TASK_SPREAD: Final = "xenlaunch.spread"
+TASK_REMOVE_COPIES: Final = "xenlaunch.remove_copies"
 
 TASK_OF: Final = {
     CONNECT: TASK_CONNECT,
@@ -70,6 +76,9 @@ OTHER_CONFIG_KEPT: Final = "xenlaunch-kept"
 
 OTHER_CONFIG_GROUP: Final = "xenlaunch-group"
 """On a VM that was asked to be kept together with others, or apart: what is kept, and the name."""
+
+OTHER_CONFIG_COPY: Final = "xenlaunch-copy"
+"""Set on a copy of a template that was made here: the uuid of what it was copied from."""
 
 OTHER_CONFIG_NETWORK: Final = "xenlaunch-network"
 """On a network that was made for all launches: the deployment that has made it, and may prune it.

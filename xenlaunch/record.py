@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xenlaunch import states
+from xenlaunch.copying import read_request
 from xenlaunch.guest import Guest
 from xenlaunch.model import (
     Host,
@@ -35,7 +36,7 @@ class Record:
     @property
     def request(self) -> LaunchRequest:
         """What was asked for; what is told to the guest is in it until the launch has ended."""
-        request = LaunchRequest.model_validate_json(self.fields["request"])
+        request = read_request(self.fields["request"])
         told = self.fields.get("setup")
         return request.but(guest=Guest.model_validate_json(told)) if told else request
 

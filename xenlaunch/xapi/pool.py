@@ -246,6 +246,10 @@ class Pool:
         """Say which disks without a mark are looked for ('': none any more); what all look for."""
         return self._lease.hunt(what)
 
+    def users(self, template: str, renamed: str) -> list[str]:
+        """The launches that had chosen this template when that call took its name, or may have."""
+        return self._lease.users(template, self._lease.calls[renamed].since)
+
     def quiesce(self, finders: Mapping[str, Finder]) -> None:
         """Stop whatever still runs in the pool for this launch, and wait until it has stopped."""
         for key, call in list(self._lease.calls.items()):

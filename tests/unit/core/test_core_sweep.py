@@ -74,7 +74,13 @@ SOURCE = "attic/l-earlier/u-golden"
 
 @pytest.mark.parametrize(
     ("learnt", "due"),
-    [({"template": {"mark": SOURCE}}, NOW), ({"template": {}}, LEAVE), ({}, LEAVE), (None, LEAVE)],
+    [
+        ({"template": {"mark": SOURCE}}, NOW),
+        ({"template": {"copies": [{"mark": SOURCE}]}}, NOW),
+        ({"template": {}}, LEAVE),
+        ({}, LEAVE),
+        (None, LEAVE),
+    ],
 )
 def test_a_clone_with_its_sources_mark_goes_where_its_launch_cloned_that(
     learnt: dict[str, Any] | None, due: str
