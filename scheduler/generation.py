@@ -46,6 +46,11 @@ class Generations:
         self._answers: dict[str, tuple[float, str]] = {}
         self._asking: dict[str, threading.Lock] = {}
 
+    @property
+    def claims(self) -> Mapping[str, str]:
+        """What the ledger knows of the deployment and its pools, as it was told last."""
+        return self._claims
+
     def refresh(self) -> bool:
         """Read anew what the ledger knows. False where it knows of no deployment, or another."""
         self._claims = self._ledger.claims()

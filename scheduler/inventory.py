@@ -37,8 +37,8 @@ class Inventory:
         self._beyond: dict[frozenset[str], OutOfReach] = {}
         self._isos: dict[str, str] = {}
 
-    def read(self, method: str, *params: Any) -> Any:
-        return self._reach.session.read(method, *params)
+    def read(self, method: str, *params: Any, seconds: float | None = None) -> Any:
+        return self._reach.session.read(method, *params, seconds=seconds)
 
     def catch_up(self, held: Iterable[str], version: str) -> None:
         """Have the VM of each launch that has landed be counted; to be called before room is given.

@@ -1,10 +1,14 @@
 """A pool in figures, for whoever asks."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from scheduler.inventory import Inventory
+from xenlaunch.breaker import Breaker
 from xenlaunch.errors import PoolError
 from xenlaunch.ledger import Ledger
+
+ANSWER_SECONDS: Final = 3.0
+"""Who asks for all pools waits so long for one that is about to be found silent."""
 
 
 class Sight(Protocol):
@@ -20,9 +24,12 @@ class Sight(Protocol):
 
     def permit(self, pool: str) -> None: ...
 
+    def breaker(self, pool: str) -> Breaker | None: ...
+
 
 def overview(pool: str, sight: Sight) -> dict[str, Any]:
     """One pool: who is master, what it has and has free (bytes), and how many launches it holds."""
+    breaker = sight.breaker(pool)
     figures: dict[str, Any] = {
         "name": pool,
         "reachable": False,
@@ -35,6 +42,7 @@ def overview(pool: str, sight: Sight) -> dict[str, Any]:
         "srs": [],
         "waiting": sight.ledger.line_length(pool),
         "in_flight": len(sight.ledger.in_flight(pool)),
+        "breaker_open_since": breaker.time if breaker else None,
         "error": None,
     }
     try:
@@ -48,7 +56,7 @@ def overview(pool: str, sight: Sight) -> dict[str, Any]:
 def _seen(pool: str, sight: Sight) -> dict[str, Any]:
     inventory = sight.inventory(pool)
     # The cache would go on looking healthy for a while: whether the pool answers, only it can say.
-    inventory.read("pool.get_all")
+    inventory.read("pool.get_all", seconds=ANSWER_SECONDS)
     records = inventory.records
     hosts = inventory.hosts(sight.ledger.in_flight(pool))
     master = records.get("host", next(iter(records.all("pool").values()))["master"]) or {}

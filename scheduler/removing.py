@@ -33,7 +33,7 @@ POLL_SECONDS: Final = 0.5
 PATIENCE: Final = 60.0
 """How long a pass waits for one call of the pool; the next pass finds what that came to."""
 
-ENDS_THE_PASS: Final = frozenset({"GENERATION_DIFFERS", "POOL_UNREACHABLE"})
+ENDS_THE_PASS: Final = frozenset({"GENERATION_DIFFERS", "POOL_SILENT", "POOL_UNREACHABLE"})
 
 GONE: Final = frozenset({"HANDLE_INVALID", "UUID_INVALID"})
 

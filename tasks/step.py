@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Protocol
 
@@ -36,6 +36,7 @@ from xenlaunch.errors import (
     Refused,
     SessionLost,
     ShutOut,
+    Silent,
     StoreUnreachable,
     Unsteady,
 )
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
+CROWDED_DELAY = 4.0
 PATIENCE = 3600.0
 """For how many seconds one step puts up with a pool that is busy or cannot be reached."""
 
@@ -80,6 +82,8 @@ class Runtime(Protocol):
     def worker(self) -> str: ...
 
     def reach(self, pool: str) -> Reach: ...
+
+    def place(self, pool: str) -> AbstractContextManager[None]: ...
 
     def hold(self, lease: Lease) -> None: ...
 
@@ -140,10 +144,10 @@ class Door:
     def attempt(self, lease: Lease) -> Any:
         """Run the step once, and turn what the pool says into what happens next."""
         try:
-            reach = self.runtime.reach(lease.launch.pool)
-            reach.permit()
-            pool = Pool(reach, lease, self.clock)
-            return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
+            with self.runtime.place(lease.launch.pool):
+                return self.enter_pool(lease)
+        except Silent as silent:
+            self.await_pool(lease, silent)
         except Place as elsewhere:
             self.another_host(lease, elsewhere)
         except (Busy, OutcomeUnknown, ShutOut, SessionLost) as wait:
@@ -158,6 +162,12 @@ class Door:
             sentence = f"xenlaunch itself failed in {self.step}: {type(bug).__name__}."
             self.give_up(lease, Refused("INTERNAL", [self.step], sentence))
         raise Ignore
+
+    def enter_pool(self, lease: Lease) -> Any:
+        reach = self.runtime.reach(lease.launch.pool)
+        reach.permit()
+        pool = Pool(reach, lease, self.clock)
+        return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
 
     def forward(self, lease: Lease, pool: Pool) -> Any:
         pool.records.ready(READY_SECONDS)
@@ -201,17 +211,31 @@ class Door:
 
     def again(self, lease: Lease, wait: PoolError) -> None:
         """The same step, a little later each time."""
-        retries = int(lease.record.retries or 0)
-        worn_out = retries >= TRIES.get(type(wait), math.inf)
-        if self.step != names.UNDO and (worn_out or lease.waited(self.clock()) > PATIENCE):
+        if self.is_worn_out(lease, wait):
             self.give_up(lease, wait)
             return
-        delay = min(FIRST_DELAY * 2 ** min(retries, 20), LONGEST_DELAY) * (0.5 + self.jitter())
+        retries = int(lease.record.retries or 0)
+        longest = CROWDED_DELAY if wait.code == "POOL_BUSY_HERE" else LONGEST_DELAY
+        delay = min(FIRST_DELAY * 2 ** min(retries, 20), longest) * (0.5 + self.jitter())
         if lease.park(wait.message, "", delay, retry=True):
             task_id = names.task_id(lease.launch.id, self.step)
             with suppress(*UNSENT):
                 self.task.backend.store_result(task_id, wait, "RETRY")
                 self.task.send_event("task-retried", exception=wait.message)
+
+    def await_pool(self, lease: Lease, silent: Silent) -> None:
+        """Until the pool's breaker is closed; looked at now and then whether that was missed."""
+        if self.is_worn_out(lease, silent):
+            self.give_up(lease, silent)
+            return
+        pool, since, why = silent.params
+        what = f"the pool {pool}, which does not answer since {since}: {why}"
+        self.park(lease, Parked(what, names.breaker_ref(lease.launch.id), LONGEST_DELAY))
+
+    def is_worn_out(self, lease: Lease, wait: PoolError) -> bool:
+        """Whether this has been waited for for too long, or too often. An undo never is."""
+        often = int(lease.record.retries or 0) >= TRIES.get(type(wait), math.inf)
+        return self.step != names.UNDO and (often or lease.waited(self.clock()) > PATIENCE)
 
     def another_host(self, lease: Lease, elsewhere: Place) -> None:
         host = lease.launch.host

@@ -16,6 +16,7 @@ from workers.alive import Alive
 from workers.config import celery_config
 from workers.duties import Beginning, Dispatching, Duties, Recovering
 from workers.leaving import Leaving
+from workers.prober import Probing
 from workers.roles import Role, Roles
 from workers.runtime import Runtime
 from workers.sweeper import Sweeping
@@ -62,6 +63,7 @@ def pool_roles(pool: str) -> list[Role]:
         TaskWatcher(runtime.ledger, runtime.deployment, reach, pool, duties.begin),
         GuestWatcher(runtime.ledger, reach, pool, duties.begin),
         Sweeping(runtime, pool),
+        Probing(duties, pool),
     ]
 
 
@@ -80,6 +82,8 @@ class Duty(bootsteps.StartStopStep):
         with suppress(StoreUnreachable):
             guards.or_exit(runtime.register)
         queues = set(parent.app.amqp.queues.consume_from)
+        served = sum(names.pool_queue(pool) in queues for pool in runtime.settings.pools)
+        runtime.divide(parent.concurrency, served)
         beat = self.alive.beating(runtime.beat)
         self.roles = Roles(runtime.ledger, runtime.worker, roles_for(queues), beat)
         self.roles.start()

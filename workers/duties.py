@@ -15,6 +15,7 @@ from scheduler.recover import Recovery
 from scheduler.taken import Taken
 from tasks import messages
 from workers.runtime import Runtime
+from xenlaunch.breaker import Breaker
 from xenlaunch.errors import PoolError, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
@@ -24,7 +25,7 @@ from xenlaunch.xapi.records import Records
 DISPATCH_EVERY: Final = 2.0
 RECOVER_EVERY: Final = 0.5
 TIDY_EVERY: Final = 600.0
-READY_SECONDS: Final = 10.0
+READY_SECONDS: Final = 5.0
 
 
 @dataclass
@@ -57,6 +58,8 @@ class Duties:
         """The memory that is free on each pool that answers, in bytes."""
         free: dict[str, int] = {}
         for pool in self.pools:
+            if self.runtime.hangs(pool):
+                continue
             try:
                 self.permit(pool)
                 hosts = self.inventory(pool).hosts(self.ledger.in_flight(pool))
@@ -69,7 +72,12 @@ class Duties:
         """Raise `Busy` where a pool stands still."""
         self.runtime.permit(pool)
 
+    def breaker(self, pool: str) -> Breaker | None:
+        """A pool's breaker, if it is open."""
+        return self.runtime.breakers.find(pool)
+
     def inventory(self, pool: str) -> Inventory:
+        self.runtime.breakers.check(pool)
         reach = self.runtime.reach(pool)
         reach.records.ready(READY_SECONDS)
         return Inventory(reach, self._taken_of(pool, reach.records))

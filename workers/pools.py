@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from workers.settings import PoolSettings
 from xenlaunch.errors import BadSettings, Refused
 from xenlaunch.slots import Slots
+from xenlaunch.xapi.pulse import Pulse
 from xenlaunch.xapi.reach import Reach
 from xenlaunch.xapi.records import Records
 from xenlaunch.xapi.refusals import refusal
@@ -56,6 +57,11 @@ class Pools:
             if pool not in self._reached:
                 self._reached[pool] = self._follow(pool)
             return self._reached[pool]
+
+    def pulses(self) -> dict[str, Pulse]:
+        """How the pools answer that this process has to do with."""
+        with self._lock:
+            return {pool: reach.session.pulse for pool, reach in self._reached.items()}
 
     def _follow(self, pool: str) -> Reach:
         session = self._sessions.get(pool)

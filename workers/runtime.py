@@ -5,11 +5,15 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from typing import Final
 
 from scheduler.generation import Generations
 from workers import durability
+from workers.breakers import Breakers
+from workers.bulkhead import Bulkhead
 from workers.pools import Pools
 from workers.settings import Settings, load
 from xenlaunch.errors import BadSettings, StoreUnreachable
@@ -20,6 +24,9 @@ from xenlaunch.xapi.reach import Reach
 
 log = logging.getLogger(__name__)
 
+HANGING_SECONDS: Final = 2.0
+"""After so long a silence of a pool, nobody who serves others too waits for it."""
+
 
 class Runtime:
     """One process. Everything in it is made when it is first used, after the settings are known."""
@@ -27,6 +34,7 @@ class Runtime:
     def __init__(self) -> None:
         self._leases: dict[str, str] = {}
         self._registered = False
+        self._bulkhead = Bulkhead(1, 1, lambda _: True)
         self._lock = threading.Lock()
 
     @cached_property
@@ -46,6 +54,10 @@ class Runtime:
         return Generations(self.ledger, self.deployment, self.reach)
 
     @cached_property
+    def breakers(self) -> Breakers:
+        return Breakers(self.ledger, lambda: self.generations.claims, self.pools.pulses)
+
+    @cached_property
     def worker(self) -> str:
         return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
 
@@ -57,8 +69,34 @@ class Runtime:
         return self.pools.reach(pool)
 
     def permit(self, pool: str) -> None:
-        """Raise `Busy` where nothing may be changed: the pool bears another ledger's generation."""
+        """Raise `Busy` where nothing may be changed.
+
+        The pool does not answer, and is left alone; or it bears another ledger's generation.
+        """
+        self.breakers.check(pool)
         self.generations.permit(pool)
+
+    def divide(self, threads: int, pools: int) -> None:
+        """So many threads carry out the steps of so many pools: each pool may have its share."""
+        self._bulkhead = Bulkhead(threads, pools, self.is_quick)
+
+    @contextmanager
+    def place(self, pool: str) -> Iterator[None]:
+        """A place among the threads that a pool may have. Raises `Busy` where there is none."""
+        self.breakers.check(pool)
+        with self._bulkhead.place(pool):
+            yield
+
+    def is_quick(self, pool: str) -> bool:
+        """Whether a pool answers this process soon, if it is asked."""
+        pulse = self.pools.pulses().get(pool)
+        return not self.breakers.find(pool) and (pulse is None or pulse.is_quick())
+
+    def hangs(self, pool: str) -> bool:
+        """Whether who asks a pool now might wait long for nothing."""
+        pulse = self.pools.pulses().get(pool)
+        silent = pulse is not None and pulse.silence() > HANGING_SECONDS
+        return silent or self.breakers.find(pool) is not None
 
     def heard(self, claims: Mapping[str, str]) -> None:
         """What the ledger knows of this deployment now, as a claim has just read it."""
@@ -94,6 +132,7 @@ class Runtime:
             self.register()
             for launch in self.ledger.renew(held):
                 log.info("The lease on %s is gone", launch)
+            self.breakers.beat()
         except (StoreUnreachable, BadSettings) as lost:
             log.warning("Leases were not renewed: %s", lost)
 

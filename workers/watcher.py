@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 10.0
 RESYNC_SECONDS: Final = 15.0
 
+_NO_TASKS: Final = (names.GUEST, names.BREAKER)
+"""How begins what a launch is parked on that is no pool task."""
+
 
 class TaskWatcher:
     """Follows the pool tasks of our launches."""
@@ -85,7 +88,7 @@ class TaskWatcher:
         self._synced = time.monotonic()
         # What is parked is read first: a task that comes after that cannot seem to be gone.
         parked = self._ledger.parked(self._pool)
-        waiting = {ref: launch for ref, launch in parked.items() if not ref.startswith(names.GUEST)}
+        waiting = {ref: one for ref, one in parked.items() if not ref.startswith(_NO_TASKS)}
         if not waiting:
             return
         tasks = self._reach().session.read("task.get_all_records")

@@ -25,7 +25,8 @@
         ├── SessionLost         log in again and resend: nothing ran
         ├── Redirected          follow the master: nothing ran
         ├── Busy                the same call again, later
-        │   └── Unsteady        ... but only a few times: the storage may be broken
+        │   ├── Unsteady        ... but only a few times: the storage may be broken
+        │   └── Silent          ... once the pool answers at all: its breaker is open
         ├── Place               another host
         ├── LostRace            somebody made it first: look, and adopt
         ├── OutcomeUnknown      it may have happened: look before anything is sent
@@ -186,6 +187,10 @@ class Busy(PoolError):
 
 class Unsteady(Busy):
     """The storage failed, as it may for a moment: the same call a few times more."""
+
+
+class Silent(Busy):
+    """The pool does not answer: nothing is asked of it until it does."""
 
 
 class Place(PoolError):

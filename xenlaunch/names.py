@@ -122,6 +122,20 @@ def working_name(deployment: str, launch: str, attempt: int) -> str:
     return f"xenlaunch:{deployment}:{launch}:{attempt}"
 
 
+BREAKER: Final = "breaker:"
+"""How what a launch is parked on begins, if that is that its pool answers again."""
+
+
+def breaker_ref(launch: str) -> str:
+    """What a launch is parked on while its pool's breaker is open: nobody shares it."""
+    return f"{BREAKER}{launch}"
+
+
+def breaker_field(pool: str) -> str:
+    """Where in the record of the deployment a pool's breaker lies while it is open."""
+    return f"breaker:{pool}"
+
+
 def guest_ref(vm: str, condition: str) -> str:
     """What a launch is parked on that waits for its guest, until that meets the condition."""
     return f"{GUEST}{vm} {condition}"

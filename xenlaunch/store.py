@@ -21,7 +21,7 @@ GOES_ON_WHEN_FULL: Final = frozenset({
     "advance", "cancel", "confirm", "finishing", "leave", "let_go", "note", "outcome", "park",
     "postpone", "refuse", "renew", "replace", "role", "slot", "succeed", "told", "undo", "undone",
     "wake", "adopt_epoch", "borrow", "claimed", "leftovers", "reach_epoch", "rolled_back",
-    "wish_epoch",
+    "wish_epoch", "open_breaker", "close_breaker",
 })  # fmt: skip
 """The scripts that Redis runs even when it is out of memory: they end or note what is under way.
 All others begin something, and are refused whole: a script is never run half."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -105,6 +105,21 @@ class Worker(Process):
 
     def permit(self, pool: str) -> None:
         """No pool stands still."""
+
+    @property
+    def breakers(self) -> "Worker":
+        """No pool hangs in here."""
+        return self
+
+    def check(self, pool: str) -> None:
+        """Its breaker is closed."""
+
+    def hangs(self, _pool: str) -> bool:
+        return False
+
+    def place(self, _pool: str) -> AbstractContextManager[None]:
+        """There are threads enough."""
+        return nullcontext()
 
     def reach(self, pool: str = POOL) -> Reach:
         assert pool == POOL

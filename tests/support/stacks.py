@@ -23,12 +23,19 @@ CLOCKS = frozenset({"last_updated", "snapshot_time", "physical_utilisation", "VD
 
 
 class Stack:
-    """One pool named ``lab``, its workers, and what a test does with them."""
+    """One pool, its workers, and what a test does with them."""
 
     def __init__(
-        self, url: str, pool: SimulatorProcess, worker: StartWorker, **top: str | float
+        self,
+        url: str,
+        pool: SimulatorProcess,
+        worker: StartWorker,
+        *,
+        name: str = "lab",
+        **top: str | float,
     ) -> None:
         self.url = url
+        self.name = name
         self._top = top
         self.pool = pool
         self._worker = worker
@@ -39,7 +46,7 @@ class Stack:
     def start_worker(
         self, *options: str, concurrency: int = 8, env: Mapping[str, str] | None = None
     ) -> WorkerProcess:
-        pools, top = {"lab": self.pool}, self._top
+        pools, top = {self.name: self.pool}, self._top
         process = self._worker(pools, *options, concurrency=concurrency, env=env, top=top)
         self.workers.append(process)
         wait_until(self.ledger.deployment, 10, "the worker has registered its deployment")
@@ -144,7 +151,7 @@ class Stack:
         )
         assert not any(map(any, PoolSlots(self.ledger, "lab").in_use().values())), "a slot is held"
         for kind in kinds:
-            key = self.ledger.store.key(kind, "lab")
+            key = self.ledger.store.key(kind, self.name)
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
         assert self.ledger.due(1000) == []
 

@@ -31,6 +31,7 @@ from xenlaunch.errors import (
     ShutOut,
 )
 from xenlaunch.xapi.members import Members
+from xenlaunch.xapi.pulse import Pulse
 from xenlaunch.xapi.refusals import refusal
 from xenlaunch.xapi.transport import BROKEN, IMPORT, Transport, Trust, Unsent
 
@@ -78,11 +79,13 @@ class Session:
         patience: float = 10.0,
         connect_seconds: float = 5.0,
         read_seconds: float = 30.0,
+        ask_seconds: float = 15.0,
         login_seconds: float = 15.0,
         login_pause: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self.pulse = Pulse(clock)
         self._members = Members(name, addresses, trust)
         self._transport = Transport(
             trust,
@@ -97,6 +100,7 @@ class Session:
         self._slots = threading.BoundedSemaphore(share)
         self._finding = threading.Lock()
         self._patience = patience
+        self._ask_seconds = min(ask_seconds, read_seconds)
         self._login_seconds = login_seconds
         self._login_pause = login_pause
         self._clock = clock
@@ -120,7 +124,7 @@ class Session:
     def read(self, method: str, *params: Any, seconds: float | None = None) -> Any:
         """Ask the pool what changes nothing; asked again after a new login or a broken line."""
         with self._slot():
-            return self._ask(method, params, seconds)
+            return self._ask(method, params, self._ask_seconds if seconds is None else seconds)
 
     def send(
         self,
@@ -149,7 +153,7 @@ class Session:
 
     def upload(self, vdi: str, content: bytes, *, as_login: Login) -> None:
         """Write the first bytes of a disk, under this login or not at all. Errors as `send`'s."""
-        with self._slot():
+        with self._slot(patient=True):
             if self._login != as_login:
                 raise refusal(IMPORT, "SESSION_REPLACED", [])
             master = self._master_for(as_login)
@@ -180,12 +184,20 @@ class Session:
         login = self.login
         params = [list(classes), token, float(seconds)]
         try:
-            batch: dict[str, Any] = self._call(
-                login, "event.from", params, seconds + self._patience
-            )
+            with self.pulse.call(patient=True):
+                batch: dict[str, Any] = self._call(
+                    login, "event.from", params, seconds + self._patience
+                )
         except (Redirected, Unsent, OutcomeUnknown) as lost:
             raise self._members.unreachable("event.from", [lost]) from lost
         return batch
+
+    def probe(self, seconds: float) -> None:
+        """Return when some member has answered as the pool's master; outside the bulkhead."""
+        login = self._login
+        ref = login.ref if login else ""  # that it knows no such session is an answer too
+        with suppress(SessionLost, Refused, ShutOut):
+            self._members.find(lambda address: self._knock(address, ref, seconds))
 
     def close(self, seconds: float = 2.0) -> None:
         """Log out as far as that can be done in a moment, and close all connections."""
@@ -310,8 +322,8 @@ class Session:
                 self._drop(login.ref)
                 raise
 
-    def _knock(self, address: str, ref: str) -> str:
-        wait = self._login_seconds
+    def _knock(self, address: str, ref: str, seconds: float | None = None) -> str:
+        wait = self._login_seconds if seconds is None else seconds
         params = [ref, ref]
         return str(
             self._transport.post(address, "session.get_uuid", params, read_seconds=wait, hide=[ref])
@@ -357,11 +369,12 @@ class Session:
         self._failed = None
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _slot(self, *, patient: bool = False) -> Iterator[None]:
         if not self._slots.acquire(timeout=self._patience):
             raise self._crowded()
         try:
-            yield
+            with self.pulse.call(patient=patient):
+                yield
         finally:
             self._slots.release()
 

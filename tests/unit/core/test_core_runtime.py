@@ -30,6 +30,7 @@ class Agreeing:
         self._ledger = ledger
         self.kept: list[str] = []
         self.permit = lambda _: None
+        self.claims: Mapping[str, str] = {}
         self.keep = self.kept.append
 
     def refresh(self) -> bool:

@@ -1,0 +1,76 @@
+"""A pool that hangs is left alone, and is felt by nobody but those who wait for it."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from tests.support.agreement import Agreement
+from tests.support.simulators import SimulatorProcess, StartSimulator
+from tests.support.stacks import SMALL, Stack
+from tests.support.waiting import wait_until
+from tests.support.worker_processes import StartWorker
+
+MANY: Final = 20
+SILENT: Final = "the pool attic, which does not answer since"
+
+
+@contextmanager
+def hung(pool: SimulatorProcess) -> Iterator[None]:
+    """The pool takes connections, for the kernel does, and answers nothing."""
+    os.kill(pool.child.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pool.child.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def pools(redis_url: str, simulator: StartSimulator, worker: StartWorker) -> tuple[Stack, Stack]:
+    """Two pools of one ledger, and one worker of both that has few threads."""
+    lab, attic = (Stack(redis_url, simulator(), worker, name=name) for name in ("lab", "attic"))
+    worker({"lab": lab.pool, "attic": attic.pool}, concurrency=4)
+    wait_until(lab.ledger.deployment, 10, "the worker has registered its deployment")
+    return lab, attic
+
+
+def described(stack: Stack) -> dict[str, dict[str, Any]]:
+    return {pool["name"]: pool for pool in stack.client.pools()}
+
+
+@pytest.mark.timeout(150)
+def test_a_pool_that_hangs_keeps_no_thread_from_the_other(pools: tuple[Stack, Stack]) -> None:
+    lab, attic = pools
+    before = {stack: stack.lasting() for stack in (lab, attic)}
+    [first] = attic.submit(pool="attic", name="first", **SMALL)
+    assert attic.ended([first])[0].state == "succeeded"
+    with hung(attic.pool):
+        there = attic.submit(MANY, pool="attic", **SMALL)
+        attic.until(there[0], "connect")
+        here = lab.submit(MANY, pool="lab", **SMALL)
+        ended = {lab: lab.ended(here)}
+        wait_until(
+            lambda: all(SILENT in status.doing for status in attic.statuses(there)),
+            30,
+            "all that wait for the hung pool say so",
+        )
+        shown = described(lab)
+        ended[lab] += lab.ended(lab.submit(name="anywhere", **SMALL))
+        attic.client.cancel(there[-1])
+        attic.until(there[-1], "undo", SILENT)
+    ended[attic] = attic.ended([first, *there])
+
+    assert Counter(status.state for status in ended[lab]) == {"succeeded": MANY + 1}
+    assert {status.pool for status in ended[lab]} == {"lab"}
+    assert (shown["lab"]["error"], shown["lab"]["breaker_open_since"]) == (None, None)
+    assert "does not answer since" in shown["attic"]["error"]
+    assert shown["attic"]["breaker_open_since"] in shown["attic"]["error"]
+    assert ended[attic].pop().state == "cancelled"
+    assert Counter(status.state for status in ended[attic]) == {"succeeded": MANY}
+    assert described(lab)["attic"]["breaker_open_since"] is None
+    for stack, statuses in ended.items():
+        Agreement(stack, before[stack], statuses).assert_holds()
