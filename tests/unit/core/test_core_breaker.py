@@ -168,7 +168,10 @@ def test_who_waits_for_a_pool_is_woken_at_a_measured_pace(lives: Lives, probed: 
     probed.turn()
     asleep = list(probed.begun)
     probed.answers = True
-    steps = [len(probed.begun) for _ in range(4) if probed.turn() is None]
+    steps = []
+    for _ in range(4):
+        probed.turn()
+        steps.append(len(probed.begun))
 
     assert asleep == []
     assert steps == [0, WAKE_AT_ONCE, WAKE_AT_ONCE + 3, WAKE_AT_ONCE + 3]
