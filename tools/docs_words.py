@@ -44,6 +44,13 @@ CLASSES: Final = {
             "busy pool, but after four times in a row the launch is undone."
         ),
     ),
+    "Silent": (
+        "Silent: when the pool answers again",
+        (
+            "The pool's breaker is open: nothing is sent, and the launch is parked until it is "
+            "closed. After an hour in one step the launch is undone when the pool is back."
+        ),
+    ),
     "Place": (
         "Place: another host",
         (
@@ -102,7 +109,7 @@ OWN_CODES: Final = {
         "No network has this name or uuid, or the pool has no host internal management network.",
     ),
     "NETWORK_HAS_NO_INTERFACE": ("Refused", "A VLAN or tunnel on what no host is connected to."),
-    "POOL_SILENT": ("Busy", "The pool does not answer, and is left alone until it does."),
+    "POOL_SILENT": ("Silent", "The pool does not answer, and is left alone until it does."),
     "TRAFFIC_UNKNOWN": ("Refused", "Neither the pools file nor the hosts say which network."),
     "TUNNEL_PROTOCOL_UNKNOWN": ("Refused", "A tunnel of vxlan on a pool of the 8.2 generation."),
     "DEVICE_TAKEN": ("Refused", "A disk's `device` is one that the template uses already."),
