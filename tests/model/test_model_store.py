@@ -81,6 +81,8 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "role": ("recover", fence, 5000),
         "leave": ("recover", fence),
         "rolled_back": (launch, "{}", "fact"),
+        "open_breaker": ("lab", "breaker:lab", "no answer in time"),
+        "close_breaker": ("lab", "breaker:lab"),
         "adopt_epoch": ("lab", chance.choice(("", "7"))),
         "adopt": (
             *(launch, chance.choice(("succeeded", "failed")), "u-vm", "lab"),
