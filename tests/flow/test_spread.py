@@ -166,3 +166,25 @@ def test_what_has_no_room_is_refused_with_the_numbers(stack: Stack) -> None:
     assert "has 5 GiB free, and a copy of the template 'debian-12' wants 8 GiB" in row["error"]
     [row] = stack.client.templates.spread("debian-12", ["sr-2"], "attic")
     assert row == {"pool": "attic", "error": "The pools file names no pool 'attic'."}
+
+
+def test_both_copies_are_cloned_and_one_that_is_to_go_waits_for_those_who_chose_it(
+    stack: Stack,
+) -> None:
+    spread(stack)
+    stack.pool.faults({"method": "VM.clone", "phase": "disk", "action": "delay", "seconds": 0.5})
+    launches = stack.submit(8)
+    wait_until(lambda: len(stack.vms()) >= 2, 30, "some have cloned it")
+    stack.client.templates.remove("debian-12", ["sr-2"])
+    ended = stack.ended(launches, 90)
+
+    assert {one.state for one in ended} == {"succeeded"}, [one.error for one in ended if one.error]
+    disks, names_of = (
+        stack.rows("VDI"),
+        {ref: sr["name_label"] for ref, sr in stack.rows("SR").items()},
+    )
+    drives = [stack.rows("VBD")[vbd] for vm in stack.vms().values() for vbd in vm["VBDs"]]
+    used = {names_of[disks[one["VDI"]]["SR"]] for one in drives if one["type"] == "Disk"}
+    assert used == {"sr-1", "sr-2"}
+    assert states(settled(stack)) == {"sr-1": "there"}
+    assert [row["name_label"] for row in templates(stack)] == ["debian-12"]
