@@ -24,17 +24,19 @@ def overhead(vcpus: int, static_max: int, shadow_multiplier: float, *, is_hvm: b
     21
     >>> overhead(1, 512 * MIB, 1.0, is_hvm=False) // MIB
     7
-    >>> overhead(1, 512 * MIB, math.inf, is_hvm=True) == overhead(2**63 - 1, MIB, 1.0, is_hvm=True)
-    True
+    >>> overhead(1, MIB, math.inf, is_hvm=True), overhead(2**62, MIB, 1e-9, is_hvm=True)
+    (9223372036854775807, 9223372036854775807)
+    >>> overhead(-(2**63), MIB, 0.01, is_hvm=True)
+    0
     """
     static_max_mib = static_max // MIB
     shadow_pages = 256 * vcpus + 2 * static_max_mib
     shadow_mib = math.ceil(shadow_pages * _PAGE / MIB) * shadow_multiplier
-    if not shadow_mib < _MOST:  # whoever asked for that gets as much as can be said
+    if not abs(shadow_mib) < _MOST:  # whoever asked for that gets as much as can be said
         return _MOST
     shadow = max(1, math.floor(shadow_mib))
     per_vcpu = math.ceil(38 * vcpus * _PAGE / MIB)
-    return min(_MOST, MIB * ((1 if is_hvm else 0) + 1 + shadow + per_vcpu))
+    return max(0, min(_MOST, MIB * ((1 if is_hvm else 0) + 1 + shadow + per_vcpu)))
 
 
 def is_hvm(vm: Row) -> bool:

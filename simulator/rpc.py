@@ -25,6 +25,10 @@ class Door:
             raise Dropped
         if request.upload is not None:
             return request.upload.answer()
+        if request.method == "OPTIONS":  # a browser asks whether it may; the headers say so
+            return Response(b"")
+        if request.method == "HEAD":  # an answer to it has no body
+            return Response(b"", status=404)
         if request.method != "POST":
             return download(self.world, request) or error_page(
                 404, "There is nothing to get here; calls are posted."

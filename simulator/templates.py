@@ -79,9 +79,7 @@ DEFAULT: Final = (
 
 def add_custom(call: Call, template: Template, sr: Row, network: str) -> Row:
     """A template with disks on an SR and an interface on the guests' network."""
-    vm = _add(
-        call, template, {"base_template_name": "Other install media", "install-methods": "cdrom"}
-    )
+    vm = _add(call, template, {"install-methods": "cdrom"})
     for place, size in enumerate(template.disks):
         vdi = make_row(
             call,

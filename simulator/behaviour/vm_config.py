@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Final
 
 from simulator.behaviour import vbd, vif
@@ -48,8 +49,9 @@ for _field, _type in (
 async def create(call: Call, args: Any) -> str:
     values = read_constructor("VM", args)
     await call.spend("VM.create")
-    metrics = call.db.create("VM_metrics", install_time=now())
-    values |= {"power_state": "Halted", "metrics": metrics.ref}
+    metrics = call.db.create("VM_metrics", VCPUs_utilisation={"0": 0.0})
+    values |= {"power_state": "Halted", "metrics": metrics.ref, "domid": -1}
+    values["other_config"] = {"mac_seed": str(uuid.uuid4()), **values["other_config"]}
     vm = call.db.create("VM", **values)
     call.db.set(vm, "memory_overhead", overhead_of(vm))
     if vm["domain_type"] == "unspecified":

@@ -75,18 +75,31 @@ def test_a_disk_that_is_in_the_vm_twice_is_cloned_twice(pretend: Pretend) -> Non
     pretend(scenario)
 
 
-def test_a_vm_that_is_destroyed_while_it_is_made_leaves_nothing(pretend: Pretend) -> None:
+def test_who_would_destroy_a_vm_while_it_is_made_waits(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
-        before = len(pool.db.all("VDI")), len(pool.db.all("VBD"))
         rule(pool, method="VM.clone", phase="vif", action="delay", seconds=0.05)
         task = await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
         await pool.until(lambda: pool.db.by_name("VM", "web"), "the row is there")
-        ref = pool.one("VM", "web").ref
-        await pool.call("VM.destroy", ref)
+        vm = pool.one("VM", "web")
+        assert vm["current_operations"] == {task: "clone"}
+
+        await pool.call("VM.destroy", vm.ref)
 
         row = await pool.ended(task)
-        assert row["error_info"] == ["HANDLE_INVALID", "VM", ref]
-        assert (len(pool.db.all("VDI")), len(pool.db.all("VBD"))) == before
+        assert row["status"] == "success"
+        assert pool.db.by_name("VM", "web") == []
+
+    pretend(scenario)
+
+
+def test_a_clone_of_a_clone_remembers_the_first_template(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        first = await pool.done("VM.clone", pool.one("VM", "debian-12").ref, "web")
+        second = await pool.done("VM.clone", first, "web-2")
+
+        config = pool.db.get("VM", second)["other_config"]
+        assert config["base_template_name"] == "debian-12"
+        assert config["mac_seed"] != pool.db.get("VM", first)["other_config"]["mac_seed"]
 
     pretend(scenario)
 

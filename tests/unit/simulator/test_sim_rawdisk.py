@@ -67,6 +67,9 @@ def test_what_was_written_is_read_back_and_the_rest_is_zeros(
     assert download(sim, asked) == (200, image + bytes(4 * MIB - len(image)))
     assert upload(sim, b"new", asked) == (200, b"")
     assert download(sim, asked)[1][:8] == b"new" + image[3:8]
+    # Xen Orchestra writes the paths so.
+    assert transfer(sim, f"/import_raw_vdi/?format=raw&{asked}", b"xo") == (200, b"")
+    assert transfer(sim, f"/export_raw_vdi/?format=raw&{asked}")[1][:3] == b"xow"
 
 
 def test_a_disk_is_named_by_its_uuid_too_and_a_clone_has_its_contents(

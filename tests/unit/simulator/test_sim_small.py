@@ -37,6 +37,23 @@ def test_what_a_constructor_makes_has_what_was_given_and_defaults(
     pretend(scenario)
 
 
+def test_a_vm_from_scratch_gets_a_seed_and_is_nowhere(pretend: Callable[..., None]) -> None:
+    async def scenario(pool: Any) -> None:
+        source = pool.one("VM", "Other install media")
+        given = {k: v for k, v in source.values.items() if k not in {"uuid", "other_config"}}
+        ref = await pool.done("VM.create", {**given, "other_config": {"mine": "1"}})
+        vm = pool.db.get("VM", ref)
+
+        assert sorted(vm["other_config"]) == ["mac_seed", "mine"]
+        assert (vm["domid"], vm["resident_on"], vm["power_state"]) == (-1, NULL, "Halted")
+        metrics = pool.db.get("VM_metrics", vm["metrics"])
+        assert metrics["install_time"] == "19700101T00:00:00Z"
+        seeded = await pool.done("VM.create", {**given, "other_config": {"mac_seed": "s"}})
+        assert pool.db.get("VM", seeded)["other_config"] == {"mac_seed": "s"}
+
+    pretend(scenario)
+
+
 def test_an_appliance_holds_its_vms(pretend: Callable[..., None]) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()

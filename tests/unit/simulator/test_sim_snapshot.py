@@ -67,6 +67,20 @@ def test_a_snapshot_that_goes_leaves_its_children_to_its_parent(pretend: Pretend
     pretend(scenario)
 
 
+def test_a_vm_without_a_seed_of_macs_has_snapshots_too(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.set_other_config", vm.ref, {})
+
+        made = pool.db.get("VM", await pool.done("VM.snapshot", vm.ref, "then"))
+
+        macs = [[vif["MAC"] for vif in pool.db.rows("VIF", one["VIFs"])] for one in (vm, made)]
+        assert macs[0] == macs[1]
+        assert macs[0]
+
+    pretend(scenario)
+
+
 def test_a_snapshot_may_leave_disks_out(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()

@@ -333,6 +333,29 @@ def test_http_1_0_closes_and_http_1_1_keeps_the_connection(shared_simulator: Any
     ] * 3
 
 
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("HEAD", 404), ("GET", 404)])
+def test_what_is_not_posted_leaves_the_connection_in_order(
+    shared_simulator: Any, method: str, status: int
+) -> None:
+    body = '{"method":"system.isAlive:abc","params":[],"id":1}'
+    asked = f"{method} / HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+    first, second = exchange(shared_simulator.port, asked, post("/jsonrpc", body))
+
+    assert first[0] == status
+    assert first[1]["access-control-allow-headers"] == "X-Requested-With"
+    assert second[2] == b'{"result":"abc","error":null,"id":1}'
+
+
+@pytest.mark.parametrize("path", ["/jsonrpc", "/jsonrpc?a=b", "/jsonrpc/"])
+def test_a_path_is_known_by_its_beginning(shared_simulator: Any, path: str) -> None:
+    body = '{"method":"system.isAlive:abc","params":[],"id":1}'
+
+    ((_, _, answer),) = exchange(shared_simulator.port, post(path, body))
+
+    assert answer == b'{"result":"abc","error":null,"id":1}'
+
+
 def test_a_slow_call_does_not_let_a_later_one_overtake(shared_simulator: Any, session: str) -> None:
     slow = {"method": "event.from", "params": [session, ["vm"], "", 0.01], "id": 1}
     quick = {"method": "session.get_uuid", "params": [session, session], "id": 2}
