@@ -25,14 +25,8 @@ class Door:
             raise Dropped
         if request.upload is not None:
             return request.upload.answer()
-        if request.method == "OPTIONS":  # a browser asks whether it may; the headers say so
-            return Response(b"")
-        if request.method == "HEAD":  # an answer to it has no body
-            return Response(b"", status=404)
         if request.method != "POST":
-            return download(self.world, request) or error_page(
-                404, "There is nothing to get here; calls are posted."
-            )
+            return _not_posted(self.world, request)
         path = request.target.partition("?")[0]
         try:
             if path.startswith("/jsonrpc"):  # XAPI goes by the longest prefix it knows
@@ -81,6 +75,15 @@ class Door:
         if isinstance(value, Awaitable):
             return self.world.run(_later(value, success, failure))
         return success(value)
+
+
+def _not_posted(world: World, request: Request) -> Response:
+    if request.method == "OPTIONS":  # a browser asks whether it may; the headers say so
+        return Response(b"")
+    if request.method == "HEAD":  # an answer to it has no body
+        return Response(b"", status=404)
+    nothing = error_page(404, "There is nothing to get here; calls are posted.")
+    return download(world, request) or nothing
 
 
 async def _later(
