@@ -52,10 +52,17 @@ class Row:
         return {k: v for k, v in self.values.items() if k not in hidden} if hidden else self.values
 
     def as_json(self) -> orjson.Fragment:
+        return orjson.Fragment(self._encode())
+
+    def size(self) -> int:
+        """Bytes of the record."""
+        return len(self._encode())
+
+    def _encode(self) -> bytes:
         if self._encoded_at != self.modified:
             self._encoded = orjson.dumps(self.record())
             self._encoded_at = self.modified
-        return orjson.Fragment(self._encoded)
+        return self._encoded
 
 
 class Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.errors import ApiError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 #: the protocol's own and are not scaled.
 BATCH_SECONDS: Final = 0.05
 _EVERYTHING: Final = ""
+#: what may wait for an event.next, before all of it is thrown away
+_QUEUE_BYTES: Final = 10 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +109,8 @@ class Events:
         while not events:
             events = await self._next(session, wanted, after, 3600.0)
         self._registered[session] = (classes, self.db.generation)
+        if sum(row.size() for row in _rows_of(events)) > _QUEUE_BYTES:
+            raise ApiError("EVENTS_LOST")
         return events
 
     def subscription(self, texts: list[str]) -> Subscription:
@@ -217,6 +222,10 @@ class Events:
             "operation": operation,
             "ref": ref,
         }
+
+
+def _rows_of(events: list[dict[str, Any]]) -> Iterator[Row]:
+    return (event["snapshot"].row for event in events if "snapshot" in event)
 
 
 def _changed_rows(table: Table, only: frozenset[str] | None, after: int) -> list[Row]:

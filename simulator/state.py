@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from simulator import rbac
-from simulator.db import Row
+from simulator.db import Row, is_computed
+from simulator.errors import ApiError
 from simulator.schema.declare import CLASSES
-from simulator.values import Datetime, zero
+from simulator.values import reader
 from simulator.world import World
 
 #: rows that belong to the running xapi, not to the pool
@@ -42,29 +43,38 @@ def load(world: World, given: Any) -> int:
 
 
 def _checked(given: Any) -> list[tuple[str, str, dict[str, Any]]]:
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not all(isinstance(r, dict) for r in given.values()):
         raise TypeError("a state is an object: class, then ref, then record")
-    if len(given.get("pool", {})) != 1 or not given.get("host"):
+    pools, hosts = given.get("pool", {}), given.get("host", {})
+    if len(pools) != 1 or not hosts:
         raise ValueError("a state has one pool and at least one host")
     rows = []
     for cls, records in given.items():
         if cls not in CLASSES or not CLASSES[cls].has_rows:
             raise ValueError(f"no class is called {cls!r}")
         for ref, record in {} if cls in _PASSING else records.items():
-            rows.append((cls, ref, _values(cls, record)))
+            rows.append((cls, ref, _values(given, cls, record)))
+    if not {row.get("master") for cls, _, row in rows if cls == "pool"} <= hosts.keys():
+        raise ValueError("the pool's master is one of the hosts")
     return rows
 
 
-def _values(cls: str, record: Any) -> dict[str, Any]:
+def _values(given: dict[str, Any], cls: str, record: Any) -> dict[str, Any]:
+    if not isinstance(record, dict):
+        raise TypeError(f"a record of {cls} is an object")
     fields = CLASSES[cls].fields
     if unknown := set(record) - set(fields):
         raise ValueError(f"{cls} has no {', '.join(sorted(unknown))}")
     values = {}
     for name, value in record.items():
         type_ = fields[name].type
-        if type(value) is not type(zero(type_)) and not isinstance(value, (int, str)):
-            raise ValueError(f"{cls}.{name} is a {type_}")
-        values[name] = Datetime(value) if type_ == "datetime" else value
+        try:
+            values[name] = reader(type_.removesuffix(" option"))(value)
+        except ApiError:
+            raise ValueError(f"{cls}.{name} is a {type_}") from None
+        if is_computed(cls, name):  # it follows what the others say, and they may be gone
+            there = given.get(type_.split()[0], {})
+            values[name] = [ref for ref in values[name] if ref in there]
     return values
 
 

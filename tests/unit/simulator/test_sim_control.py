@@ -186,6 +186,18 @@ def test_a_state_is_read_and_loaded_again(sim: Any) -> None:
     assert again == state
 
 
+def test_a_state_may_leave_out_what_follows_from_the_rest(sim: Any) -> None:
+    vm = {"name_label": "web", "VBDs": ["gone"], "resident_on": "b", "memory_static_max": 2**30}
+    state = {"pool": {"a": {"master": "b"}}, "host": {"b": {"name_label": "h"}}, "VM": {"c": vm}}
+
+    sim.control("PUT", "/state", state)
+
+    session = sim.login()
+    assert sim.rpc("host.get_resident_VMs", session, "b")["result"] == ["c"]
+    record = sim.rpc("VM.get_record", session, "c")["result"]
+    assert (record["VBDs"], record["power_state"]) == ([], "Halted")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "given"),
     [
@@ -197,6 +209,10 @@ def test_a_state_is_read_and_loaded_again(sim: Any) -> None:
         ("PUT", "/latency", []),
         ("PUT", "/state", {}),
         ("PUT", "/state", {"pool": {"a": {}}, "host": {"b": {}}, "nothing": {}}),
+        ("PUT", "/state", {"pool": {"a": {"master": "c"}}, "host": {"b": {}}}),
+        ("PUT", "/state", {"pool": {"a": {"master": "b"}}, "host": {"b": {}}, "VM": []}),
+        ("PUT", "/state", {"pool": {"a": {"master": "b"}}, "host": {"b": {}}, "VM": {"c": 1}}),
+        ("PUT", "/state", {"pool": {"a": {"master": "b"}}, "host": {"b": {"enabled": "x"}}}),
         ("GET", "/calls?since=x", None),
         ("GET", "/nothing", None),
         ("POST", "/hosts/nobody/kill", None),

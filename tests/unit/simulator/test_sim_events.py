@@ -163,3 +163,18 @@ def test_register_and_next(pretend: Pretend) -> None:
         assert (event["operation"], event["ref"]) == ("mod", vm.ref)
 
     pretend(scenario)
+
+
+def test_too_much_that_nobody_asked_for_is_lost(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = pool.one("VM", "debian-12").ref
+        await pool.call("event.register", ["vm"])
+        await pool.call("VM.add_to_other_config", vm, "large", "x" * (10 * 2**20))
+
+        assert await pool.refused("event.next") == ["EVENTS_LOST"]
+
+        await pool.call("VM.remove_from_other_config", vm, "large")
+        (event,) = await pool.call("event.next")
+        assert event["ref"] == vm
+
+    pretend(scenario)
