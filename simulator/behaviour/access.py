@@ -83,15 +83,17 @@ def create_task(call: Call, label: str, description: str) -> str:
 
 @call("task.destroy(self: task ref) -> void", changes=False)
 def destroy_task(call: Call, ref: str) -> str:
+    row = call.db.get("task", ref)
     check_own(call, call.world.tasks.owner_of.get(ref, ""))
-    call.world.tasks.destroy(call.db.get("task", ref), call.mark)
+    call.world.tasks.destroy(row, call.mark)
     return ""
 
 
 @call("task.cancel(task: task ref) -> void", has_async=True, changes=False)
 def cancel_task(call: Call, ref: str) -> str:
+    row = call.db.get("task", ref)
     check_own(call, call.world.tasks.owner_of.get(ref, ""))
-    call.world.tasks.cancel(call.db.get("task", ref), call.mark)
+    call.world.tasks.cancel(row, call.mark)
     return ""
 
 

@@ -168,7 +168,9 @@ def test_a_task_is_cancelled_by_its_owner_or_an_operator(pretend: Callable[..., 
         assert refused[:2] == ["RBAC_PERMISSION_DENIED", "task.destroy/any"]
         operator = await pool.login("pool-operator", "secret")
         await operator.call("task.cancel", task)
+        await first.call("task.set_status", task, "success")
         await first.call("task.destroy", task)
+        assert await first.refused("task.destroy", task) == ["HANDLE_INVALID", "task", task]
 
     pretend(scenario, users=USERS)
 
