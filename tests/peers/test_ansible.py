@@ -30,7 +30,7 @@ def play(name: str, folder: Path, **variables: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     read: dict[str, Any] = json.loads(answers.read_text())
