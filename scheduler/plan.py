@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from scheduler.accept import Roominess, choose_pool
 from scheduler.asking import Said, ask
 from scheduler.inventory import Inventory
 from scheduler.overview import Sight
@@ -24,14 +23,18 @@ from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PoolError
 from xenlaunch.model import Launch, LaunchRequest
 
+PoolFor = Callable[[LaunchRequest], str]
+
 ANY_SPEED: Final = 1000
 """The calls do not depend on how fast the host is, only what they say does."""
 
 
-def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any]:
+def plan(request: LaunchRequest, sight: Sight, pool_for: PoolFor) -> dict[str, Any]:
     """The pool, template, hosts and calls of a launch, and the error that it would end with."""
     answer: dict[str, Any] = {
-        "pool": request.pool,
+        "pool": request.pool if isinstance(request.pool, str) else None,
+        "placement": request.placement,
+        "group": request.group.mark if request.group else None,
         "template": None,
         "memory": None,
         "vcpus": None,
@@ -42,7 +45,7 @@ def plan(request: LaunchRequest, sight: Sight, room: Roominess) -> dict[str, Any
         "error": None,
     }
     try:
-        answer["pool"] = choose_pool(request.pool, sight.pools, room)
+        answer["pool"] = pool_for(request)
         inventory = sight.inventory(answer["pool"])
         template = roomiest(inventory.records, copies(inventory, request.template)).ref
         need = inventory.need(request, {})
@@ -78,6 +81,7 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
     launch = pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
     row = inventory.read("VM.get_record", copy.ref)  # the cache has not all of it
     template = {"name": row["name_label"], "uuid": row["uuid"], "sr": home(inventory, copy)}
+    template["copies"] = [home(inventory, one) for one in inventory.copies(request.template)]
     networks = planned_networks(request, inventory)
     sizes = {device: disk.size for device, disk in copy.disks.items()}
     making = [call for network in networks for call in network["makes"]]

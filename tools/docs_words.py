@@ -90,6 +90,7 @@ CLASSES: Final = {
 OWN_CODES: Final = {
     "ADOPTED_BY_ANOTHER": ("Busy", "Two Redis adopt one pool at once; it is in no launch's error."),
     "CANCELLED": ("Refused", "Its owner cancelled the launch."),
+    "NO_POOL_ANSWERS": ("Busy", "None of several pools can be used now; it is in no error."),
     "CANNOT_FIT": ("Refused", "No host could take the VM even if it were empty and in service."),
     "CLONE_RUNNING": ("Busy", "An earlier clone of this launch is still worked on in the pool."),
     "CLONES_RUNNING": ("Busy", "Copying that may own a loose disk still runs in the pool."),
@@ -201,7 +202,8 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "clone": "`fast`: the disks share what they have in common with the template's. `full`: "
         "they are copied whole, which takes longer and leaves no chain behind.",
         "sr": "Name or uuid of the SR that a full copy goes to. Without it where the template is.",
-        "pool": "Which pool. Without it the only one, else the one with most memory free.",
+        "pool": "Which pool, or several to choose from. Of several, and without it of all, each "
+        "gets launches in proportion to its [room](placement.md#which-pool).",
         "vcpus": "vCPUs that are there at start-up. Without it as the template has it.",
         "vcpus_max": "vCPUs that it may ever have. Without it as many as `vcpus`.",
         "cores_per_socket": "How the vCPUs look to the guest; it must divide them.",

@@ -56,7 +56,7 @@ def register_questions(app: Celery, duties: Duties) -> None:
 
     @app.task(name=names.TASK_PLAN)
     def answer_plan(request: str) -> dict[str, Any]:
-        return plan(LaunchRequest.model_validate_json(request), duties, duties.room)
+        return plan(LaunchRequest.model_validate_json(request), duties, duties.choosing.pool_for)
 
     @app.task(name=names.TASK_ADOPT)
     def answer_adopt() -> list[dict[str, Any]]:

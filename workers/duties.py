@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from celery import Celery
 
 from scheduler.accept import accept
+from scheduler.choosing import Choosing
 from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
 from scheduler.recover import Recovery
@@ -16,7 +18,7 @@ from scheduler.taken import Taken
 from tasks import messages
 from workers.runtime import Runtime
 from xenlaunch.breaker import Breaker
-from xenlaunch.errors import PoolError, StoreUnreachable
+from xenlaunch.errors import Busy, PoolError, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
 from xenlaunch.slots import PoolSlots
@@ -26,6 +28,8 @@ DISPATCH_EVERY: Final = 2.0
 RECOVER_EVERY: Final = 0.5
 TIDY_EVERY: Final = 600.0
 READY_SECONDS: Final = 5.0
+FIRST_SECONDS: Final = 3.0
+"""So long whoever chooses among pools waits for one that this process has just begun to follow."""
 
 
 @dataclass
@@ -35,6 +39,7 @@ class Duties:
     app: Celery
     runtime: Runtime
     _taken: dict[str, Taken] = field(default_factory=dict, repr=False)
+    _asked: set[str] = field(default_factory=set, repr=False)
     _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -52,21 +57,22 @@ class Duties:
         messages.tell(self.app, self.ledger, record)
 
     def accept(self, record: Record) -> bool:
-        return accept(self.ledger, record, self.pools, self.room)
+        return accept(self.ledger, record, self.choosing)
 
-    def room(self) -> Mapping[str, int]:
-        """The memory that is free on each pool that answers, in bytes."""
-        free: dict[str, int] = {}
-        for pool in self.pools:
-            if self.runtime.hangs(pool):
-                continue
-            try:
-                self.permit(pool)
-                hosts = self.inventory(pool).hosts(self.ledger.in_flight(pool))
-            except PoolError:
-                continue
-            free[pool] = sum(host.free for host in hosts.values() if host.usable)
-        return free
+    @cached_property
+    def choosing(self) -> Choosing:
+        return Choosing(self)
+
+    def answering(self, pool: str) -> Inventory:
+        """The pool, if it is followed and may be used now; the first time it gets a moment."""
+        if self.runtime.hangs(pool):
+            raise Busy("POOL_SILENT", [pool], f"The pool {pool} does not answer just now.")
+        self.permit(pool)
+        seconds = 0.0 if pool in self._asked else FIRST_SECONDS
+        self._asked.add(pool)
+        inventory = self.inventory(pool, seconds)
+        inventory.records.check()
+        return inventory
 
     def permit(self, pool: str) -> None:
         """Raise `Busy` where a pool stands still."""
@@ -76,10 +82,10 @@ class Duties:
         """A pool's breaker, if it is open."""
         return self.runtime.breakers.find(pool)
 
-    def inventory(self, pool: str) -> Inventory:
+    def inventory(self, pool: str, seconds: float = READY_SECONDS) -> Inventory:
         self.runtime.breakers.check(pool)
         reach = self.runtime.reach(pool)
-        reach.records.ready(READY_SECONDS)
+        reach.records.ready(seconds)
         return Inventory(reach, self._taken_of(pool, reach.records))
 
     def _taken_of(self, pool: str, records: Records) -> Taken:

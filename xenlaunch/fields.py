@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictStr, Tag
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 UNITS: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -118,6 +118,12 @@ Carried = Annotated[
 ]
 Key = Annotated[_Printed, Field(min_length=1, json_schema_extra={"pattern": r"\S"})]
 
+Pools = Annotated[
+    Annotated[Label, Tag("Label")]
+    | Annotated[tuple[Label, ...], Field(min_length=1, max_length=64), Tag("Pools")],
+    Discriminator(lambda value: "Pools" if isinstance(value, list | tuple) else "Label"),
+]
+
 _SENTENCES: Final = {
     "extra_forbidden": "is not a field of a request",
     "missing": "is missing",
@@ -137,6 +143,7 @@ _BOUNDS: Final = {
     "less_than_equal": ("le", "must be at most"),
     "string_too_long": ("max_length", "is longer than"),
     "too_long": ("max_length", "has more entries than"),
+    "too_short": ("min_length", "has fewer entries than"),
 }
 
 
@@ -167,6 +174,8 @@ _KINDS = frozenset(
         "Cd",
         "Size",
         "MemoryRange",
+        "Label",
+        "Pools",
         "Awaited",
         "word",
         "text",

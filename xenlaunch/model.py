@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from xenlaunch.disks import Disk, TemplatesDisk
 from xenlaunch.errors import BadRequest
-from xenlaunch.fields import Label, Name, explain
+from xenlaunch.fields import Label, Name, Pools, explain
 from xenlaunch.frozen import Frozen
 from xenlaunch.gpus import Gpu
 from xenlaunch.groups import Group
@@ -30,7 +30,7 @@ class LaunchRequest(Machine):
     template: Label
     clone: Literal["fast", "full"] = "fast"
     sr: Label | None = None
-    pool: Label | None = None
+    pool: Pools | None = None
     template_disks: Annotated[tuple[TemplatesDisk, ...], Field(max_length=64)] = ()
     disks: Annotated[tuple[Disk, ...], Field(max_length=64)] = ()
     nics: Annotated[tuple[Nic, ...], Field(max_length=16)] | None = None

@@ -171,8 +171,9 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     """What a launch would do: where, how large, by which calls; or why it cannot."""
     lines = [f"pool      {plan['pool']}"] if plan.get("pool") else []
     if template := plan.get("template"):
-        lines.append(f"template  {template['name']} ({template['uuid']}) on {template['sr']}")
+        lines.append(f"template  {template['name']} ({template['uuid']}) on {_places(template)}")
         lines.append(f"size      {plan['vcpus']} vCPUs, {show_size(plan['memory'])}")
+        lines += [f"placement {_placement(plan)}"] if plan.get("placement") else []
         lines += [f"host      {_verdict(host)}" for host in plan.get("hosts") or ()]
         lines += [f"drive     {_drive(drive)}" for drive in plan.get("drives") or ()]
         lines += [f"network   {_network(network)}" for network in plan.get("networks") or ()]
@@ -180,6 +181,17 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     if error := plan.get("error"):
         lines.append(f"refused   {error['message']}")
     return "\n".join(printable(line) for line in lines)
+
+
+def _places(template: Mapping[str, Any]) -> str:
+    """The SR of the template, or those of its copies: any of them may be cloned."""
+    listed = sorted(str(sr) for sr in template.get("copies") or [template["sr"]])
+    return " or ".join(listed)
+
+
+def _placement(plan: Mapping[str, Any]) -> str:
+    group = plan.get("group")
+    return f"{plan['placement']}, {group}" if group else str(plan["placement"])
 
 
 def _verdict(host: Mapping[str, Any]) -> str:

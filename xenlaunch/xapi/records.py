@@ -30,6 +30,9 @@ ADD: Final = "add"
 MOD: Final = "mod"
 DEL: Final = "del"
 
+SILENT_POLLS: Final = 1.5
+"""A pool answers each poll: one that has not for so many polls is not followed."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -95,6 +98,13 @@ class Records:
         """Wait for the first full read."""
         if self.wait_for(lambda: self._tables is not None, seconds) is None:
             raise self._late(seconds) from self._error
+
+    def check(self) -> None:
+        """Raise `Busy` where the pool is not followed now, or has said nothing for too long."""
+        with self._heard:
+            silent = self._clock() - self._heard_at > SILENT_POLLS * self._poll_seconds
+            if self._error is not None or silent:
+                raise self._late(SILENT_POLLS * self._poll_seconds) from self._error
 
     def get(self, cls: str, ref: str) -> Record | None:
         with self._heard:

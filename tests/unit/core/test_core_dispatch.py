@@ -5,13 +5,14 @@ from typing import Any, cast
 
 import pytest
 
-from scheduler.accept import accept, choose_pool
+from scheduler.accept import accept
+from scheduler.choosing import named
 from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
-from scheduler.placement import HostRoom, Need
+from scheduler.placement import HostRoom, Need, NoRoom
 from tests.unit.core.lives import ERROR, POOL, Lives
 from xenlaunch import names, states
-from xenlaunch.errors import Refused
+from xenlaunch.errors import Busy
 from xenlaunch.model import LaunchRequest
 
 GIB = 1 << 30
@@ -188,38 +189,27 @@ def test_who_was_cancelled_meanwhile_is_passed_over(
 # Accepting
 
 
-def room(**free: int) -> Callable[[], Mapping[str, int]]:
-    return lambda: free
+class Doors:
+    """The pools that a test has: all launches go to the one that they name, or the only one."""
 
+    hopeless: NoRoom | None = None
+    nobody: Busy | None = None
 
-@pytest.mark.parametrize(
-    ("wanted", "pools", "free", "chosen"),
-    [
-        ("attic", ("attic", "lab"), {}, "attic"),
-        (None, ("lab",), {}, "lab"),
-        (None, ("attic", "lab"), {"attic": 1, "lab": 2}, "lab"),
-        (None, ("attic", "lab"), {"attic": 0}, "attic"),
-        (None, ("attic", "lab"), {}, "lab"),
-    ],
-)
-def test_the_pool_of_a_launch(
-    wanted: str | None, pools: tuple[str, ...], free: dict[str, int], chosen: str
-) -> None:
-    assert choose_pool(wanted, pools, room(**free)) == chosen
+    def pool_for(self, request: LaunchRequest) -> str:
+        if self.nobody:
+            raise self.nobody
+        return named(request.pool, (POOL,))[0]
 
-
-def test_a_pool_that_is_not_there_is_refused() -> None:
-    with pytest.raises(Refused) as refused:
-        choose_pool("cellar", ("lab", "attic"), room())
-
-    assert refused.value.code == "POOL_NOT_FOUND"
-    assert refused.value.message == "There is no pool 'cellar'; there is attic, lab."
+    def never(self, request: LaunchRequest, pool: str) -> NoRoom | None:
+        assert request.name
+        assert pool == POOL
+        return self.hopeless
 
 
 def test_an_accepted_launch_stands_in_its_pools_line(lives: Lives) -> None:
     launch = lives.submitted()
-    accepted = accept(lives.ledger, lives.ledger.record(launch), (POOL,), room())
-    again = accept(lives.ledger, lives.ledger.record(launch), (POOL,), room())
+    accepted = accept(lives.ledger, lives.ledger.record(launch), Doors())
+    again = accept(lives.ledger, lives.ledger.record(launch), Doors())
 
     assert (accepted, again) == (True, True)
     assert lives.ledger.waiting(POOL) == [launch]
@@ -227,7 +217,7 @@ def test_an_accepted_launch_stands_in_its_pools_line(lives: Lives) -> None:
 
 def test_a_launch_for_an_unknown_pool_fails_at_once(lives: Lives) -> None:
     launch = lives.submitted(pool="cellar")
-    accepted = accept(lives.ledger, lives.ledger.record(launch), (POOL,), room())
+    accepted = accept(lives.ledger, lives.ledger.record(launch), Doors())
     status = lives.ledger.status(launch)
 
     assert accepted is False
@@ -239,11 +229,32 @@ def test_a_mac_that_a_live_launch_has_claimed_is_refused(lives: Lives) -> None:
     nics = [{"network": "guest", "mac": "02:00:00:00:00:01"}]
     first, second = lives.submitted(nics=nics), lives.submitted(nics=nics)
     accepted = [
-        accept(lives.ledger, lives.ledger.record(launch), (POOL,), room())
-        for launch in (first, second)
+        accept(lives.ledger, lives.ledger.record(launch), Doors()) for launch in (first, second)
     ]
     error = lives.ledger.status(second).error
 
     assert accepted == [True, False]
     assert error is not None
     assert (error.code, error.params) == ("MAC_IN_USE", ("02:00:00:00:00:01",))
+
+
+def test_what_could_never_fit_is_refused_when_it_is_accepted(lives: Lives) -> None:
+    doors, launch = Doors(), lives.submitted()
+    doors.hopeless = NoRoom((("host-1", "has 2 CPUs, the VM needs 64"),), never=True)
+    accepted = accept(lives.ledger, lives.ledger.record(launch), doors)
+    error = lives.ledger.status(launch).error
+
+    assert not accepted
+    assert error is not None
+    assert (error.code, error.params) == ("CANNOT_FIT", ("host-1: has 2 CPUs, the VM needs 64",))
+
+
+def test_who_finds_no_pool_that_answers_stays_due_and_says_why(lives: Lives) -> None:
+    doors, launch = Doors(), lives.submitted()
+    doors.nobody = Busy("NO_POOL_ANSWERS", [POOL], "None of the pools can be used now.")
+    accepted = accept(lives.ledger, lives.ledger.record(launch), doors)
+
+    assert accepted
+    assert lives.ledger.due() == [launch]
+    doing = lives.ledger.status(launch).doing
+    assert doing == "waiting for a pool: None of the pools can be used now."

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 
-from scheduler.placement import HostRoom
-from tests.unit.core.lives import POOL, Lives
+from scheduler.placement import HostRoom, Need
+from tests.unit.core.lives import POOL, Lives, request
 from workers import duties as module
 from workers.duties import Dispatching, Duties, Recovering
 from workers.roles import Role
@@ -124,14 +124,19 @@ class Inventories(Duties):
 
     free: Mapping[str, int | None] = {}
 
-    def inventory(self, pool: str) -> Any:
+    def inventory(self, pool: str, seconds: float = 0.0) -> Any:  # noqa: ARG002  it is there or not
         free = self.free.get(pool)
         if free is None:
             raise refusal("", "POOL_UNREACHABLE", [pool, "10.0.0.1", "refused"])
         host = HostRoom("OpaqueRef:h1", "u-h1", "host-1", 8 * GIB, free, 8)
         away = HostRoom("OpaqueRef:h2", "u-h2", "host-2", 8 * GIB, 8 * GIB, 8, usable=False)
         rooms = {room.ref: room for room in (host, away)}
-        return SimpleNamespace(hosts=lambda _: rooms)
+        return SimpleNamespace(
+            hosts=lambda _: rooms,
+            copies=lambda _: ("a copy",),
+            need=lambda *_: Need(GIB),
+            records=SimpleNamespace(check=lambda: None),
+        )
 
 
 @pytest.fixture
@@ -139,11 +144,11 @@ def duties(runtime: Runtime) -> Inventories:
     return Inventories(cast("Celery", None), runtime)
 
 
-def test_the_room_of_the_pools_that_answer(duties: Inventories) -> None:
+def test_only_the_pools_that_answer_are_chosen_from(duties: Inventories) -> None:
     duties.free = {POOL: 3 * GIB, "attic": None}
 
     assert duties.pools == (POOL, "attic")
-    assert duties.room() == {POOL: 3 * GIB}
+    assert duties.choosing.pool_for(request()) == POOL
 
 
 def test_a_launch_goes_to_the_pool_with_most_room(duties: Inventories, lives: Lives) -> None:
