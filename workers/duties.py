@@ -14,7 +14,7 @@ from scheduler.choosing import Choosing
 from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
 from scheduler.recover import Recovery
-from scheduler.taken import Taken
+from scheduler.taken import Followed, Taken
 from tasks import messages
 from workers.runtime import Runtime
 from xenlaunch.breaker import Breaker
@@ -22,7 +22,6 @@ from xenlaunch.errors import Busy, PoolError, StoreUnreachable
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
 from xenlaunch.slots import PoolSlots
-from xenlaunch.xapi.records import Records
 
 DISPATCH_EVERY: Final = 2.0
 RECOVER_EVERY: Final = 0.5
@@ -88,7 +87,7 @@ class Duties:
         reach.records.ready(seconds)
         return Inventory(reach, self._taken_of(pool, reach.records))
 
-    def _taken_of(self, pool: str, records: Records) -> Taken:
+    def _taken_of(self, pool: str, records: Followed) -> Taken:
         """What is counted of a pool's VMs as long as this process lives."""
         with self._counting:
             if pool not in self._taken:
