@@ -1,6 +1,7 @@
 """Accepting a launch: it gets its pool and a place in that pool's line, or is refused at once."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 from scheduler.dispatch import never_fits
 from scheduler.placement import NoRoom
@@ -19,7 +20,13 @@ class Chooser(Protocol):
     def never(self, request: LaunchRequest, pool: str) -> NoRoom | None: ...
 
 
-def accept(ledger: Ledger, record: Record, pools: Chooser) -> bool:
+EQUAL: Final[Mapping[str, float]] = {}
+"""The weights of owners where nothing is said of any: each has 1."""
+
+
+def accept(
+    ledger: Ledger, record: Record, pools: Chooser, weights: Mapping[str, float] = EQUAL
+) -> bool:
     """Put a submitted launch into its pool's line. False where it was refused, and has ended.
 
     Where none of its pools answers it stays due, and is looked at again.
@@ -29,7 +36,7 @@ def accept(ledger: Ledger, record: Record, pools: Chooser) -> bool:
         hopeless = pools.never(record.request, pool)
         if hopeless is not None:
             raise never_fits(hopeless, avoided=False)
-        _join(ledger, record, pool)
+        _join(ledger, record, pool, weights.get(record.owner, 1))
     except Refused as refused:
         ledger.refuse(record.id, states.FAILED, refused.as_record())
         return False
@@ -38,9 +45,9 @@ def accept(ledger: Ledger, record: Record, pools: Chooser) -> bool:
     return True
 
 
-def _join(ledger: Ledger, record: Record, pool: str) -> None:
+def _join(ledger: Ledger, record: Record, pool: str, weight: float) -> None:
     macs = [nic.mac for nic in record.request.nics or () if nic.mac]
-    verdict = ledger.join(record.id, pool, macs)
+    verdict = ledger.join(record.id, pool, macs, weight)
     if verdict not in ("ok", "stale"):
         raise Refused(
             "MAC_IN_USE",

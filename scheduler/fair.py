@@ -34,11 +34,12 @@ class Turn(NamedTuple):
     priority: int
     owner: str
     tag: int
+    has_gone: bool = False
 
 
 @dataclass
 class _Owner:
-    """Of one priority: how many it has waiting, and the latest of their tags."""
+    """Of one priority: how many it has waiting that have not gone yet, and their latest tag."""
 
     waiting: int
     last: int
@@ -54,7 +55,7 @@ class Line:
     _owners: dict[tuple[int, str], _Owner] = field(default_factory=dict)
 
     def join(self, owner: str = "", weight: float = 1, priority: int = 5) -> Turn:
-        """The turn of a launch that comes now.
+        """The turn of a launch that comes now, and was submitted after all others of its owner.
 
         >>> line = Line()
         >>> turns = [line.join(owner) for owner in ("a", "a", "a", "b", "b")]
@@ -74,9 +75,8 @@ class Line:
         What is before it are only those that it had passed, or that came back like it.
         """
         tag = min(turn.tag, self._now.get(turn.priority, 0))
-        self._owners.setdefault((turn.priority, turn.owner), _Owner(0, 0)).waiting += 1
         self._waiting += 1
-        return self._turn(turn.priority, turn.owner, tag, 0)
+        return self._turn(turn.priority, turn.owner, tag, 0)._replace(has_gone=True)
 
     def admit(self, turn: Turn) -> None:
         """A launch goes, whether it is its turn or those before it cannot: time goes on."""
@@ -85,10 +85,11 @@ class Line:
 
     def leave(self, turn: Turn) -> None:
         """A launch waits no more, and has not gone."""
-        known = self._owners[turn.priority, turn.owner]
-        known.waiting -= 1
-        if not known.waiting:
-            del self._owners[turn.priority, turn.owner]
+        if not turn.has_gone:
+            known = self._owners[turn.priority, turn.owner]
+            known.waiting -= 1
+            if not known.waiting:
+                del self._owners[turn.priority, turn.owner]
         self._waiting -= 1
         if not self._waiting:
             self._joined = 0

@@ -6,6 +6,7 @@ A lost message, a dead worker, a missed event and a broker that was away are all
 from dataclasses import dataclass
 from typing import Protocol
 
+from scheduler.deadline import give_up
 from xenlaunch import states
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
@@ -49,6 +50,8 @@ class Recovery:
         """Do for a launch what its record says comes next."""
         if record.ended:
             self.actions.tell(record)
+        elif record.start_by and give_up(self.ledger, record):
+            self.look(record.id)
         elif record.state == states.WAITING:
             if not record.pool and not self.actions.accept(record):
                 self.look(record.id)

@@ -21,6 +21,8 @@ WHILE_LIVE: Final = {
     "xenlaunch:batch:*": "a batch; telling the end of a launch of it dates it",
     "xenlaunch:due": "the launches that somebody must look at; each leaves it when it was told",
     "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",
+    "xenlaunch:fair:*": "what owners have had of a pool's line; it goes when the line is empty",
+    "xenlaunch:line:*": "an owner's launches in a line; each leaves it with its turn or its end",
     "xenlaunch:inflight:*": "a pool's slots and reservations; each is freed with its end",
     "xenlaunch:slot:*": "who has an SR or a host work; each is freed when that is over",
     "xenlaunch:slotline:*": "who waits for an SR or a host; each leaves it with its turn",

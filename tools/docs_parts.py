@@ -22,10 +22,11 @@ from tools.docs_words import (
     FILE_KEYS,
     OPTIONS,
     OWN_CODES,
+    OWNER_KEYS,
     POOL_KEYS,
     STATES,
 )
-from workers.settings import PoolSettings, PoolsFile
+from workers.settings import OwnerSettings, PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.cli import cli
 from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk, Qos, TemplatesDisk
@@ -295,6 +296,13 @@ def pool_keys(_: str) -> Iterator[str]:
     )
 
 
+def owner_keys(_: str) -> Iterator[str]:
+    return table(
+        ("Key", "Type", "Default", "What it does"),
+        ((f"`{name}`", *said, OWNER_KEYS[name]) for name, said in described(OwnerSettings)),
+    )
+
+
 def file_keys(_: str) -> Iterator[str]:
     return table(
         ("Key", "Type", "Default", "What it does"),
@@ -380,4 +388,5 @@ PARTS: Final[dict[str, Part]] = {
     "pool-keys": pool_keys,
     "file-keys": file_keys,
     "schedule": defaults.table,
+    "owner-keys": owner_keys,
 }

@@ -134,6 +134,7 @@ OWN_CODES: Final = {
     "NO_HOSTS_LEFT": ("Refused", "Every host has refused the VM, or could never take it."),
     "POOL_NOT_FOUND": ("Refused", "The request names a pool that is not in the pools file."),
     "PV_ARGS_ON_HVM": ("Refused", "A field of PV is given for a template that boots as HVM."),
+    "WAITED_TOO_LONG": ("Refused", "It had not begun within its `start_within`."),
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
     "SETUP_NAMES_NO_NIC": ("Refused", "What the guest is told names the MAC of a NIC too many."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
@@ -256,7 +257,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "on_failure": "`keep`: a failed launch's VM stays as it is, marked, and is named as left "
         "over. A cancelled launch is always removed.",
         "priority": "Place in the pool's line: 0 goes first.",
-        "owner": "Written into the record; nothing reads it yet.",
+        "owner": "Who wants it. Within a priority each owner has its share of a pool's line, by "
+        "the [weights](operations.md#owners) in the pools file, however many it has waiting.",
+        "start_within": "Seconds from the submit, or from a retry, in which it must have begun to "
+        "be cloned. It fails when it has waited longer, and says what for.",
     },
     "TemplatesDisk": {
         "device": "Which of the template's disks: its device number, the first has 0.",
@@ -354,6 +358,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
 FILE_KEYS: Final = {
     "sweep_grace_seconds": "How long the sweeper lets stand what no launch is known of.",
     "sweep_every_seconds": "How often the sweeper looks at a pool.",
+}
+
+OWNER_KEYS: Final = {
+    "weight": "Its share of each pool's line beside the others', which have 1 each.",
 }
 
 POOL_KEYS: Final = {

@@ -56,7 +56,7 @@ class Duties:
         messages.tell(self.app, self.ledger, record)
 
     def accept(self, record: Record) -> bool:
-        return accept(self.ledger, record, self.choosing)
+        return accept(self.ledger, record, self.choosing, self.runtime.settings.weights)
 
     @cached_property
     def choosing(self) -> Choosing:

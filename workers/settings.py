@@ -4,7 +4,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from xenlaunch import password_file as where
 from xenlaunch.errors import BadSettings
+from xenlaunch.fields import Label
 from xenlaunch.nics import Traffic
 from xenlaunch.slots import Slots
 
@@ -75,6 +76,12 @@ class PoolSettings(_Strict):
             ) from None
 
 
+class OwnerSettings(_Strict):
+    """One owner of launches."""
+
+    weight: Annotated[float, Field(ge=0.01, le=100, strict=True)] = 1.0
+
+
 class PoolsFile(_Strict):
     """Whose VMs these are, and on which pools."""
 
@@ -82,6 +89,7 @@ class PoolsFile(_Strict):
     sweep_grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 600
     sweep_every_seconds: Annotated[float, Field(ge=0.1, le=3_600)] = 60
     pools: Annotated[dict[Word, PoolSettings], Field(min_length=1)]
+    owners: dict[Label, OwnerSettings] = {}
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,12 @@ class Settings:
     sweep_every_seconds: float = 60
     stop_seconds: float = 15.0
     """How long a worker that is asked to end waits for the steps that it is at."""
+    owners: Mapping[str, OwnerSettings] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The share of each owner in a pool's line beside that of others, which is 1."""
+        return {owner: said.weight for owner, said in self.owners.items()}
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -106,7 +120,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     url = where.with_password(url, environment.get(REDIS_PASSWORD_FILE))
     sweeping = (pools.sweep_grace_seconds, pools.sweep_every_seconds)
     stop = _stop_seconds(environment)
-    return Settings(url, pools.deployment, pools.pools, *sweeping, stop_seconds=stop)
+    return Settings(
+        url, pools.deployment, pools.pools, *sweeping, stop_seconds=stop, owners=pools.owners
+    )
 
 
 def _stop_seconds(environment: Mapping[str, str]) -> float:

@@ -62,6 +62,17 @@ def _short_hash(*parts: str) -> str:
     return base64.b32encode(digest[:10]).decode().lower()
 
 
+def _submission(
+    launch: str, request: LaunchRequest, token: str, batch: str, place: str
+) -> tuple[str | int, ...]:
+    """What `submit.lua` is given, its subject first."""
+    plain, told = request.apart()
+    in_line = (request.priority, request.owner or "")
+    within = (request.start_within or 0) * 1000
+    digest = request.digest()
+    return (launch, token, digest, plain, request.name, batch, *in_line, place, told, within)
+
+
 class Ledger:
     """Everything about launches that needs no lease."""
 
@@ -140,17 +151,11 @@ class Ledger:
         wanted = list(wanted)
         places = places or [""] * len(wanted)
         launches = [launch_id(deployment, token) for _, token in wanted]
-        written = [
-            (*request.apart(), request.digest(), request.name, request.priority, request.owner)
-            for request, _ in wanted
-        ]
         verdicts = self.store.run_all(
             "submit",
             [
-                (launch, token, digest, plain, name, batch, priority, owner or "", place, told)
-                for launch, (_, token), (plain, told, digest, name, priority, owner), place in zip(
-                    launches, wanted, written, places, strict=True
-                )
+                _submission(launch, request, token, batch, place)
+                for launch, (request, token), place in zip(launches, wanted, places, strict=True)
             ],
         )
         for (_, token), verdict in zip(wanted, verdicts, strict=True):
@@ -238,9 +243,12 @@ class Ledger:
 
     # Moving
 
-    def join(self, launch: str, pool: str, macs: Sequence[str]) -> str:
-        """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC claimed already."""
-        return str(self.store.run("join", launch, pool, *macs))
+    def join(self, launch: str, pool: str, macs: Sequence[str], weight: float = 1) -> str:
+        """Put a launch into its pool's line: ``ok``, ``stale``, or a MAC claimed already.
+
+        ``weight``: its owner's share beside that of others.
+        """
+        return str(self.store.run("join", launch, pool, weight, *macs))
 
     def admit(
         self,
@@ -338,7 +346,7 @@ class Ledger:
         return bool(self.store.run("postpone", launch, *waits, names.pool_queue("")))
 
     def waiting(self, pool: str, limit: int = 200, after: int = 0) -> list[str]:
-        """The head of a pool's line, or those after so many: by priority, then by arrival."""
+        """The head of a pool's line, or those after so many, in the order of their turns."""
         with reachable():
             line = self.store.key("waiting", pool)
             return list(self.store.redis.zrange(line, after, after + limit - 1))

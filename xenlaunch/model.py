@@ -45,6 +45,7 @@ class LaunchRequest(Machine):
     on_failure: Literal["destroy", "keep"] = "destroy"
     priority: Annotated[StrictInt, Field(ge=0, le=9)] = 5
     owner: Label | None = None
+    start_within: Annotated[StrictInt, Field(ge=1, le=604_800)] | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

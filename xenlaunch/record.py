@@ -137,7 +137,7 @@ def status_of(record: Record) -> LaunchStatus:
         batch=record.batch or None,
         submitted=_time(record.submitted),
         ended=_time(record.fields["ended"]) if record.ended else None,
-        doing=_doing(record, shown),
+        doing=_doing(record),
         macs=tuple(learnt.get("macs", ())),
         note=learnt.get("note", ""),
         leftovers=record.leftovers,
@@ -145,12 +145,20 @@ def status_of(record: Record) -> LaunchStatus:
     )
 
 
-def _doing(record: Record, shown: str) -> str:
+def _doing(record: Record) -> str:
+    reason = waits_for(record)
+    if reason and record.start_by:
+        return f"{reason}; it must begin by {_time(record.start_by):%Y-%m-%d %H:%M:%SZ}"
+    return reason
+
+
+def waits_for(record: Record) -> str:
+    """What a launch waits for, as far as it is known, as in ``waiting for its turn``; or ''."""
     parked = record.parked
     if parked:
         return f"waiting for {parked['what']}"
-    if shown == states.WAITING:
-        return record.fields.get("reason") or "waiting for its turn"
+    if record.state == states.WAITING:
+        return record.reason or "waiting for its turn"
     return ""
 
 

@@ -8,7 +8,7 @@ from tools.docs_parts import MODELS, is_described, known_classes
 from tools.make_docs import stale
 
 from tests.support.paths import ROOT
-from workers.settings import PoolSettings, PoolsFile
+from workers.settings import OwnerSettings, PoolSettings, PoolsFile
 from xenlaunch import names, states
 from xenlaunch.xapi.refusals import NEXT
 
@@ -27,7 +27,10 @@ def test_every_field_of_a_request_is_explained() -> None:
 
 def test_every_key_of_the_pools_file_is_explained() -> None:
     assert set(docs_words.POOL_KEYS) == set(PoolSettings.model_fields)
-    assert set(docs_words.FILE_KEYS) == set(PoolsFile.model_fields) - {"deployment", "pools"}
+    assert set(docs_words.FILE_KEYS) == set(PoolsFile.model_fields) - {
+        *("deployment", "pools", "owners")
+    }
+    assert set(docs_words.OWNER_KEYS) == set(OwnerSettings.model_fields)
 
 
 def test_every_state_and_every_class_of_error_is_explained() -> None:

@@ -231,7 +231,7 @@ def held(ledger: Ledger, url: str, launches: Iterable[str]) -> list[str]:
     slots = PoolSlots(ledger, POOL).in_use().items()
     found += [f"{what} has {held} slots held, {wait} waiting" for what, (held, wait) in slots
               if held or wait]  # fmt: skip
-    for kind in ("inflight", "parked", "waiting", "macs"):
+    for kind in ("inflight", "parked", "waiting", "fair", "macs"):
         key = ledger.store.key(kind, POOL)
         if ledger.store.redis.exists(key):
             found.append(f"{key} is not empty")

@@ -146,7 +146,7 @@ class Stack:
     def assert_nothing_held(self) -> None:
         """No slot, reservation, place in a line, wait or claim outlives its launch."""
         kinds = (
-            *("inflight", "ready", "parked", "waiting"),
+            *("inflight", "ready", "parked", "waiting", "fair"),
             *("macs", "hunting", "networks"),
         )
         assert not any(map(any, PoolSlots(self.ledger, "lab").in_use().values())), "a slot is held"

@@ -5,5 +5,6 @@ if r[2] and r[3] == 'running' then return 'cancel' end
 local t = now()
 set('lease_until', t + ARGV[4])
 look_at(t + ARGV[4])
+redis.call('HDEL', key, 'start_by')  -- it has begun
 redis.call('HSET', key .. ':calls', ARGV[5], ARGV[6])
 return 'ok'

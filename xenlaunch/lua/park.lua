@@ -14,6 +14,6 @@ end
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'parked:' .. r[5], ARGV[5], id) end
 release()
 ready('SREM')
-look_at(t + ARGV[6])
+look_by(t + ARGV[6])
 tell(again and 'retry' or 'parked', ARGV[4])
 return 'ok'

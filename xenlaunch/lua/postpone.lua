@@ -4,14 +4,16 @@
 local due = redis.call('ZSCORE', P .. 'due', id)
 local t = now()
 if not due or tonumber(due) > t then return 0 end
-local r = get('state', 'pool', 'parked')
-if r[2] and not r[3] and (r[1] == 'running' or r[1] == 'finishing' or r[1] == 'undoing') then
+local r = get('state', 'pool', 'parked', 'start_by')
+local late = r[4] and tonumber(r[4]) <= t  -- it is not its message that is looked for
+local look = late and look_at or look_by
+if not late and r[2] and not r[3] and (r[1] == 'running' or r[1] == 'finishing' or r[1] == 'undoing') then
   ready('SADD')
   if redis.call('LLEN', P .. ARGV[5] .. r[2]) >= redis.call('SCARD', P .. 'ready:' .. r[2]) then
-    look_at(t + ARGV[3])
+    look(t + ARGV[3])
     return 0
   end
 end
 local resent = redis.call('HINCRBY', key, 'resent', 1)
-look_at(t + math.min(ARGV[3] * 2 ^ (resent - 1), ARGV[4]))
+look(t + math.min(ARGV[3] * 2 ^ (resent - 1), ARGV[4]))
 return 1

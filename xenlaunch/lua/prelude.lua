@@ -18,6 +18,12 @@ local function get(...) return redis.call('HMGET', key, ...) end
 local function set(...) redis.call('HSET', key, ...) end
 local function look_at(ms) redis.call('ZADD', P .. 'due', ms, id) end
 
+-- Who must have begun by some moment, and has not, is looked at then at the latest.
+local function look_by(ms)
+  local start_by = redis.call('HGET', key, 'start_by')
+  look_at(start_by and math.min(ms, start_by) or ms)
+end
+
 -- Who is ready waits for a message to be taken: so many messages are enough.
 local function ready(change)
   local pool = redis.call('HGET', key, 'pool')
@@ -27,7 +33,7 @@ end
 -- A step is to be begun: at once by whoever sends the message, at the latest at this moment.
 local function wish(ms)
   ready('SADD')
-  look_at(ms)
+  look_by(ms)
 end
 
 -- What is written after a launch's end was told goes when its record goes.
@@ -53,6 +59,71 @@ local function nudge(pool)
     redis.call('RPUSH', list, 1)
     redis.call('PEXPIRE', list, 60000)
   end
+end
+
+-- A pool's line is fair between owners: scheduler/fair.py says how, and does the same in Python.
+-- The hash `fair` has the virtual time of each priority, and the latest tag of each owner who has
+-- launches in the line that have not gone yet; those are in the set `line`, by their submit.
+-- It goes when the line is empty.
+local UNIT, PRIORITY = 1e6, 5e14
+
+-- The launch's place in every line: the least goes first.
+local function turn() return tonumber(redis.call('HGET', key, 'turn')) end
+
+local function own_line(pool, who) return P .. 'line:' .. pool .. ':' .. who end
+
+-- Of one owner's launches who was submitted first goes first, whoever was accepted first.
+local function sort_in(line, mine)
+  local r = get('submitted', 'tag', 'turn')
+  local later = redis.call('ZRANGEBYSCORE', mine, r[1] + 1, '+inf')
+  for i = #later, 1, -1 do
+    local other = P .. 'launch:' .. later[i]
+    local o = redis.call('HMGET', other, 'tag', 'turn')
+    redis.call('HSET', other, 'tag', r[2], 'turn', r[3])
+    redis.call('ZADD', line, r[3], later[i])
+    set('tag', o[1], 'turn', o[2])
+    r[2], r[3] = o[1], o[2]
+  end
+  redis.call('ZADD', mine, r[1], id)
+end
+
+-- A launch comes into its pool's line: anew, or where its place was when it went.
+local function line_up(weight)
+  local r = get('pool', 'priority', 'owner', 'tag', 'start_by')
+  local fair, who = P .. 'fair:' .. r[1], r[2] .. ':' .. r[3]
+  local f = redis.call('HMGET', fair, 'now:' .. r[2], 'last:' .. who)
+  local virtual, tag, joined = tonumber(f[1] or 0), tonumber(r[4] or 0), 0
+  local anew = weight and not (r[4] and tag <= virtual)
+  if anew then
+    tag = math.max(virtual, tonumber(f[2] or 0)) + math.floor(UNIT / weight)
+    joined = redis.call('HINCRBY', fair, 'joined', 1)
+    redis.call('HSET', fair, 'last:' .. who, tag)
+  else
+    tag = math.min(tag, virtual)
+  end
+  set('tag', tag, 'turn', r[2] * PRIORITY + math.min(tag + joined, PRIORITY - 1))
+  if anew then sort_in(P .. 'waiting:' .. r[1], own_line(r[1], who)) end
+  redis.call('ZADD', P .. 'waiting:' .. r[1], turn(), id)
+  if r[5] then look_at(r[5]) else redis.call('ZREM', P .. 'due', id) end
+  nudge(r[1])
+end
+
+-- A launch that goes takes the virtual time with it.
+local function go()
+  local r = get('pool', 'priority', 'tag')
+  local fair, now_of = P .. 'fair:' .. r[1], 'now:' .. r[2]
+  if tonumber(r[3] or 0) > tonumber(redis.call('HGET', fair, now_of) or 0) then
+    redis.call('HSET', fair, now_of, r[3])
+  end
+end
+
+local function leave_line(pool)
+  if redis.call('ZREM', P .. 'waiting:' .. pool, id) == 0 then return end
+  local r = get('priority', 'owner')
+  local fair, who = P .. 'fair:' .. pool, r[1] .. ':' .. r[2]
+  redis.call('ZREM', own_line(pool, who), id)
+  if redis.call('EXISTS', own_line(pool, who)) == 0 then redis.call('HDEL', fair, 'last:' .. who) end
+  if redis.call('EXISTS', P .. 'waiting:' .. pool) == 0 then redis.call('DEL', fair) end
 end
 
 local function release()
@@ -155,18 +226,6 @@ local function count_step(t)
   end
 end
 
--- The launch's place in every line: the least goes first.
-local function turn()
-  local r = get('priority', 'submitted')
-  return r[1] * 1e13 + r[2]
-end
-
-local function line_up(pool)
-  redis.call('ZADD', P .. 'waiting:' .. pool, turn(), id)
-  redis.call('ZREM', P .. 'due', id)
-  nudge(pool)
-end
-
 -- Reservations go with the state: in this one place.
 local function move(to, t)
   local r = get('state', 'pool', 'batch')
@@ -187,7 +246,7 @@ local function move(to, t)
       redis.call('HDEL', P .. 'inflight:' .. r[2], id)
       nudge(r[2])
     end
-    if from == 'waiting' then redis.call('ZREM', P .. 'waiting:' .. r[2], id) end
+    if from == 'waiting' then leave_line(r[2]) end
   end
 end
 
@@ -214,6 +273,7 @@ local function finish_launch(state, t)
   if pool then redis.call('HDEL', P .. 'hunting:' .. pool, id) end
   if pool then redis.call('HDEL', P .. 'networks:' .. pool, id) end
   if redis.call('HDEL', key, 'setup') == 1 then set('untold', 1) end
+  redis.call('HDEL', key, 'start_by')
   set('ended', t)
   look_at(t + 1000)
   tell('state')
@@ -229,7 +289,7 @@ local function begin_undo(outcome, failure, t)
   free_idle_slots()
   release()
   move('undoing', t)
-  redis.call('HDEL', key, 'retries')
+  redis.call('HDEL', key, 'retries', 'start_by')
   set('failed_at', failed_at, 'step', 'undo', 'outcome', outcome, 'error', failure)
   wish(t)
   tell('state')
@@ -243,19 +303,20 @@ local function begin_again(step, t)
   free_slots()
   release()
   ready('SREM')
-  local r = get('pool', 'macs')
+  local r = get('pool', 'macs', 'start_within')
   if r[1] then redis.call('HDEL', P .. 'hunting:' .. r[1], id) end
   redis.call('HDEL', key, 'host', 'avoid', 'outcome', 'error', 'failed_at', 'retries', 'reason')
   set('step', step)
   move('waiting', t)
   if step == 'connect' then
     redis.call('HDEL', key, 'pool', 'macs', 'learnt')
+    if r[3] then set('start_by', t + r[3]) end
     look_at(t)
   else
     for mac in string.gmatch(r[2] or '', '%S+') do
       redis.call('HSETNX', P .. 'macs:' .. r[1], mac, id)
     end
-    line_up(r[1])
+    line_up()
   end
   tell('state')
 end

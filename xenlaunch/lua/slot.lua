@@ -38,7 +38,7 @@ set('parked', cjson.encode({ what = ARGV[5], ref = '', since = t, deadline = t +
   retry = false }), 'slot_wanted', table.concat(wanted, ' '), 'last_fence', ARGV[3])
 release()
 ready('SREM')
-look_at(t + ARGV[6])
+look_by(t + ARGV[6])
 tell('parked', ARGV[5])
 for _, what in ipairs(wanted) do give_slots(pool, what) end  -- more may be set now than were before
 return { 'parked' }

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from scheduler.deadline import give_up
 from tests.support.leaks import leaked_keys
 from tests.unit.core.lives import (
     DEPLOYMENT,
@@ -100,12 +101,16 @@ class Launches(RuleBasedStateMachine):
     @rule(
         mac=st.sampled_from(("", *MACS)),
         priority=st.integers(0, 9),
+        owner=st.sampled_from((None, "team-a", "team-b")),
+        within=st.sampled_from((None, 1000)),
         far=st.sampled_from((-1, 0, *range(1, 9), 7, 7, 7)),
     )
-    def submit(self, mac: str, priority: int, far: int) -> None:
+    def submit(
+        self, mac: str, priority: int, owner: str | None, within: int | None, far: int
+    ) -> None:
         """A new launch, brought so many steps far, so that all that follows meets them all."""
         nics = [{"network": "guest", "mac": mac}] if mac else []
-        wanted = request(priority=priority, nics=nics)
+        wanted = request(priority=priority, nics=nics, owner=owner, start_within=within)
         token = f"token-{next(self.count)}"
         launch = self.lives.ledger.submit(DEPLOYMENT, wanted, token)
         self.launches.append(launch)
@@ -149,6 +154,16 @@ class Launches(RuleBasedStateMachine):
     @rule(pick=picks)
     def refuse(self, pick: int) -> None:
         self.lives.ledger.refuse(self.launch(pick), states.FAILED, FAILURE)
+
+    @rule(pick=picks)
+    def time_is_over(self, pick: int) -> None:
+        """A launch that has not begun in time ends, if it is no worker's just now."""
+        if self.launches:
+            key = self.lives.key("launch", self.launch(pick))
+            if not self.lives.redis.hexists(key, "start_by"):
+                return
+            self.lives.redis.hset(key, "start_by", 1)
+            give_up(self.lives.ledger, self.lives.ledger.record(self.launch(pick)))
 
     @rule(pick=picks)
     def wake(self, pick: int) -> None:
@@ -259,7 +274,28 @@ class Launches(RuleBasedStateMachine):
         assert set(ledger.parked(POOL).values()) == where(records, is_parked_on_something)
         assert set(redis.hvals(self.lives.key("macs", POOL))) == where(records, claims_macs)
         due = set(redis.zrange(self.lives.key("due"), 0, -1))
-        assert due == set(records) - where(records, in_line)
+        assert due == set(records) - where(records, lambda one: in_line(one) and not one.start_by)
+
+    @invariant()
+    def of_a_line_that_is_empty_nothing_is_remembered(self) -> None:
+        redis, key = self.lives.redis, self.lives.key
+        lines = [*redis.scan_iter(key("line", "*"))]
+        waiting = self.lives.ledger.waiting(POOL)
+        owners = {line.removeprefix(key("line", POOL, "")) for line in lines}
+        fair = set(redis.hkeys(key("fair", POOL)))
+
+        assert {one for line in lines for one in redis.zrange(line, 0, -1)} <= set(waiting)
+        assert {field for field in fair if field.startswith("last:")} == {
+            f"last:{owner}" for owner in owners
+        }
+        assert bool(waiting) >= bool(fair)
+
+    @invariant()
+    def who_has_not_begun_is_looked_at_in_time(self) -> None:
+        for record in self.lives.ledger.records(self.launches):
+            if record.start_by and not record.lease:
+                due = self.lives.redis.zscore(self.lives.key("due"), record.id)
+                assert due <= max(int(record.start_by), int(record.submitted)) or record.resent
 
     @invariant()
     def who_waits_for_a_message_is_ready(self) -> None:

@@ -40,6 +40,20 @@ def test_a_good_pools_file(pools_file: Path) -> None:
     )
 
 
+def test_owners_have_equal_weights_but_where_it_is_said(pools_file: Path) -> None:
+    pools_file.write_text(f'{GOOD}[owners.team-a]\nweight = 3\n[owners."a b"]\nweight = 0.5\n')
+
+    assert load(environment(pools_file)).weights == {"team-a": 3, "a b": 0.5}
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "101", "nan", '"3"'])
+def test_a_weight_that_is_none_is_refused(pools_file: Path, weight: str) -> None:
+    pools_file.write_text(f"{GOOD}[owners.team-a]\nweight = {weight}\n")
+
+    with pytest.raises(BadSettings, match=r"owners\.team-a\.weight: "):
+        read_pools(pools_file)
+
+
 def test_all_that_may_be_said_of_a_pool(pools_file: Path) -> None:
     pools_file.write_text(
         'deployment = "d"\n[pools.lab]\naddresses = ["http://a", "http://b"]\nusername = "ops"\n'
