@@ -75,7 +75,7 @@ class Worker(Process):
         self.worker = name
         self.deployment = DEPLOYMENT
         self.ledger = Ledger(cast("Any", WiredStore(world.keyspace)))
-        self.settings = SimpleNamespace(pools={POOL: SimpleNamespace(in_flight=2)})
+        self.settings = SimpleNamespace(pools={POOL: SimpleNamespace(in_flight=2)}, weights={})
         self.fences: dict[str, str] = {}
         self.app = WiredApp(world.enqueue, world.results)
         session = Session(

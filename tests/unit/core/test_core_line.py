@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scheduler.deadline import give_up
 from scheduler.fair import Line, Turn
 from scheduler.recover import Recovery
-from tests.unit.core.lives import ERROR, HELD, HOST, POOL, ROOMY, Lives, call, request
+from tests.unit.core.lives import ERROR, POOL, Lives, call, request
 from tests.unit.core.test_core_recover import Recorded
 from xenlaunch import names, states
 
@@ -41,7 +41,7 @@ class Twins:
             )(launch, of.pop(launch))
 
     def admit(self, launch: str, turn: Turn) -> None:
-        assert self.lives.ledger.admit(launch, HOST, HELD, ROOMY) == names.CONNECT
+        assert self.lives.admit(launch) == names.CONNECT
         self.line.admit(turn)
         self.gone[launch] = turn
 
@@ -170,7 +170,7 @@ def test_who_has_waited_too_long_in_line_fails_with_what_it_waited_for(
     lives: Lives, recovery: Recovery, actions: Recorded
 ) -> None:
     launch = late(lives, lives.joined(start_within=30))
-    lives.ledger.say_why(launch, "waiting for the pool lab: it does not answer")
+    lives.ledger.say_why({launch: "waiting for the pool lab: it does not answer"})
     recovery.sweep()
     error = lives.ledger.status(launch).error
 
