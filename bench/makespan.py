@@ -24,9 +24,7 @@ from urllib.request import urlopen
 from bench.bound import bound
 from bench.spans import spans
 from workers.localstack import LocalStack
-from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus, states
-from xenlaunch.ledger import Ledger
-from xenlaunch.store import Store
+from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus
 
 NAME = "vm-{:04}"
 
@@ -111,17 +109,10 @@ def _launch(stack: LocalStack, vms: int) -> Sequence[LaunchStatus]:
     client = LaunchClient(stack.redis.url)
     request = LaunchRequest.parse({"name": "vm", "template": "debian-12", "memory": "512MiB"})
     batch = client.submit_batch(request, vms, name=NAME)
-    store = Store(stack.redis.url)
-    ledger = Ledger(store)
-    while not all_ended(ledger.batch_counts(batch.id)):
+    while client.batch_status(batch.id).going_on:
         stack.look_after()
         time.sleep(0.5)
-    store.close()
     return client.statuses(batch.id)
-
-
-def all_ended(counts: Mapping[str, int]) -> bool:
-    return not any(counts[state] for state in (states.WAITING, states.RUNNING, states.UNDOING))
 
 
 def _ask(stack: LocalStack, path: str) -> Any:

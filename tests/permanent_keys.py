@@ -19,6 +19,7 @@ PERMANENT: Final = {
 WHILE_LIVE: Final = {
     "xenlaunch:launch:*": "a launch's record and what lies beside it; telling its end dates them",
     "xenlaunch:batch:*": "a batch; telling the end of a launch of it dates it",
+    "xenlaunch:due_batches": "the batches that have news; each leaves it when it was looked at",
     "xenlaunch:due": "the launches that somebody must look at; each leaves it when it was told",
     "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",
     "xenlaunch:fair:*": "what owners have had of a pool's line; it goes when the line is empty",

@@ -89,6 +89,8 @@ CLASSES: Final = {
 
 OWN_CODES: Final = {
     "ADOPTED_BY_ANOTHER": ("Busy", "Two Redis adopt one pool at once; it is in no launch's error."),
+    "BATCH_STOPPED": ("Refused", "More of its batch failed than may, before it had begun."),
+    "BATCH_UNDONE": ("Refused", "Fewer of its batch can come up than must: all of it is undone."),
     "CANCELLED": ("Refused", "Its owner cancelled the launch."),
     "NO_POOL_ANSWERS": ("Busy", "None of several pools can be used now; it is in no error."),
     "CANNOT_FIT": ("Refused", "No host could take the VM even if it were empty and in service."),

@@ -13,6 +13,7 @@ from celery import Celery, bootsteps, signals
 from tasks import step
 from workers import control, guards, logs, results, settings
 from workers.alive import Alive
+from workers.batching import Batching
 from workers.config import celery_config
 from workers.duties import Beginning, Dispatching, Duties, Recovering
 from workers.leaving import Leaving
@@ -46,7 +47,7 @@ def roles_for(queues: set[str]) -> list[Role]:
     """The roles that a worker of these queues stands by for."""
     found: list[Role] = []
     if names.CONTROL_QUEUE in queues:
-        found.append(Recovering(duties))
+        found += [Recovering(duties), Batching(duties)]
     for pool in runtime.settings.pools:
         if names.pool_queue(pool) in queues:
             found += pool_roles(pool)

@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xenlaunch.batch_status import BatchStatus as BatchStatus
+    from xenlaunch.batches import BatchPolicy as BatchPolicy
     from xenlaunch.client import LaunchClient as LaunchClient
     from xenlaunch.disks import Cd as Cd
     from xenlaunch.disks import ExistingDisk as ExistingDisk
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from xenlaunch.nics import Nic as Nic
 
 _HOME = {
+    "BatchPolicy": "xenlaunch.batches",
+    "BatchStatus": "xenlaunch.batch_status",
     "LaunchClient": "xenlaunch.client",
     "LaunchRequest": "xenlaunch.model",
     "LaunchResult": "xenlaunch.model",

@@ -8,13 +8,13 @@ import json
 import sys
 import uuid
 from collections.abc import Sequence
-from typing import Any, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 import click
 from redis import RedisError
 
 from xenlaunch import show, states
-from xenlaunch.batches import name_of, parse_pattern
+from xenlaunch.batch_file import Asked, Said, read_asked
 from xenlaunch.cli_template import template
 from xenlaunch.client import LaunchClient
 from xenlaunch.errors import (
@@ -27,9 +27,8 @@ from xenlaunch.errors import (
     UnknownLaunch,
     XenlaunchError,
 )
-from xenlaunch.model import LaunchRequest, LaunchStatus
+from xenlaunch.model import LaunchStatus
 from xenlaunch.progress import Progress, conclude, last_line
-from xenlaunch.request_file import read_request
 from xenlaunch.schema import schema
 from xenlaunch.shell import (
     BAD_INPUT,
@@ -42,6 +41,9 @@ from xenlaunch.shell import (
     complain,
     print_table,
 )
+
+BATCH_ID: Final = "b-"
+"""How the ID of a batch begins."""
 
 _file = click.argument("file", type=click.File(encoding="utf-8"))
 _pool = click.option("--pool", metavar="P", help="Launch on this pool, whatever the file says.")
@@ -60,6 +62,9 @@ def cli() -> None:
 @click.option("--count", type=int, metavar="N", help="Launch a batch of so many VMs.")
 @click.option("--name", metavar="PATTERN", help="The VM's name; in a batch like 'web-{:03}'.")
 @_pool
+@click.option("--min-count", type=int, metavar="N", help="Fewer come up: undo all of the batch.")
+@click.option("--tolerate", metavar="N|P%", help="More fail: begin no more of the batch.")
+@click.option("--all-or-nothing", is_flag=True, help="One fails: undo all of the batch.")
 @click.option("--token", metavar="T", help="The same token again finds the same launch.")
 @click.option("--wait", is_flag=True, help="Wait until all have ended, and show how it goes.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so long.")
@@ -70,6 +75,9 @@ def launch(
     count: int | None,
     name: str | None,
     pool: str | None,
+    min_count: int | None,
+    tolerate: str | None,
+    all_or_nothing: bool,
     token: str | None,
     wait: bool,
     timeout: float | None,
@@ -78,16 +86,16 @@ def launch(
     """Launch what FILE asks for ('-': standard input)."""
     if timeout is not None and not wait:
         raise click.UsageError("--timeout says how long to wait: it goes with --wait.")
-    first_name = None if name is None else name_of(parse_pattern(name), 1)
-    request = read_request(file, file.name, {"name": first_name, "pool": pool})
+    policy = _policy(min_count, tolerate, all_or_nothing=all_or_nothing)
+    asked = read_asked(file, file.name, Said(count, name, pool, policy))
     token = token or str(uuid.uuid4())
     with client_of_environment() as client:
         try:
-            batch, launches = _submit(client, request, count, name, token)
+            batch, launches = _submit(client, asked, token)
         except KeyboardInterrupt:
             complain(f"Stopped while submitting: --token {token} finds what was accepted.")
             return INTERRUPTED
-        _say_accepted(batch, launches, request.name, as_json=as_json)
+        _say_accepted(batch, launches, asked.name, as_json=as_json)
         return _wait(client, batch or launches[0], len(launches), timeout) if wait else DONE
 
 
@@ -97,13 +105,12 @@ def launch(
 def status(id_: str, *, as_json: bool) -> int:
     """Say where a launch or a batch is."""
     with client_of_environment() as client:
-        statuses = client.statuses(id_)
-    if as_json:
-        click.echo(show.as_json(statuses))
-    elif len(statuses) == 1 and statuses[0].id == id_:
-        click.echo(show.launch_text(statuses[0]))
-    else:
-        click.echo(show.batch_text(id_, statuses))
+        if as_json:
+            click.echo(show.as_json(client.statuses(id_)))
+        elif id_.startswith(BATCH_ID):
+            click.echo(show.batch_text(client.batch_status(id_), client.batch_failures(id_)))
+        else:
+            click.echo(show.launch_text(client.status(id_)))
     return DONE
 
 
@@ -121,11 +128,7 @@ def cancel(id_: str) -> int:
     """Have a launch, or all of a batch, undone."""
     with client_of_environment() as client:
         statuses = client.cancel(id_)
-    if len(statuses) == 1 and statuses[0].id == id_:
-        click.echo(f"{id_}: {_cancelling(statuses[0])}")
-    else:
-        click.echo(show.batch_text(id_, statuses))
-    return DONE
+        return _say_changed(client, id_, _cancelling(statuses[0]))
 
 
 @cli.command()
@@ -134,7 +137,7 @@ def destroy(id_: str) -> int:
     """Have the VM of a launch that has ended, or of all of a batch, removed with its disks."""
     with client_of_environment() as client:
         statuses = client.destroy(id_)
-    return _say_reopened(id_, statuses, "will be destroyed")
+        return _say_changed(client, id_, _reopened(statuses[0], "will be destroyed"))
 
 
 @cli.command()
@@ -143,7 +146,16 @@ def retry(id_: str) -> int:
     """Have a launch that failed or was cancelled, or all such of a batch, begin again."""
     with client_of_environment() as client:
         statuses = client.retry(id_)
-    return _say_reopened(id_, statuses, "begins again")
+        return _say_changed(client, id_, _reopened(statuses[0], "begins again"))
+
+
+@cli.command()
+@click.argument("id_", metavar="ID")
+def resume(id_: str) -> int:
+    """Launch what is missing of a batch: what failed, was cancelled, or was undone with it."""
+    with client_of_environment() as client:
+        click.echo(show.batch_text(client.resume(id_)))
+    return DONE
 
 
 @cli.command(name="list")
@@ -167,9 +179,9 @@ def list_(*, state: str | None, batch: str | None, as_json: bool) -> int:
 @as_json_option
 def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
     """Say what a launch of FILE would do now, and do nothing; exit code 1 where it would fail."""
-    request = read_request(file, file.name, {"pool": pool})
+    asked = read_asked(file, file.name, Said(pool=pool))
     with client_of_environment() as client:
-        planned = client.plan(request)
+        planned = client.plan(asked.requests[0])
     click.echo(json.dumps(planned) if as_json else show.plan_text(planned))
     hosts = planned.get("hosts") or ()
     fits = not hosts or any(host["fits"] for host in hosts)
@@ -229,13 +241,25 @@ def schema_() -> int:
     return DONE
 
 
-def _submit(
-    client: LaunchClient, request: LaunchRequest, count: int | None, name: str | None, token: str
-) -> tuple[str | None, tuple[str, ...]]:
-    """Submit one launch, or a batch where there is a count: the batch's id and the launches'."""
-    if count is None:
-        return None, (client.submit(request, token=token).id,)
-    accepted = client.submit_batch(request, count, name=name, token=token)
+def _policy(
+    min_count: int | None, tolerate: str | None, *, all_or_nothing: bool
+) -> dict[str, object]:
+    """What was said of a batch's policy, as it would stand in the file."""
+    said = {
+        "min_count": min_count,
+        "tolerate": int(tolerate) if tolerate and tolerate.isdecimal() else tolerate,
+        "all_or_nothing": all_or_nothing or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _submit(client: LaunchClient, asked: Asked, token: str) -> tuple[str | None, tuple[str, ...]]:
+    """Submit one launch, or a batch: the batch's id and the launches'."""
+    if not asked.is_batch:
+        return None, (client.submit(asked.requests[0], token=token).id,)
+    accepted = client.submit_batch(
+        asked.requests, name=asked.name, token=token, policy=asked.policy
+    )
     return accepted.id, accepted.launches
 
 
@@ -266,6 +290,11 @@ def _wait(client: LaunchClient, which: str, count: int, timeout: float | None) -
         )
         return INTERRUPTED
     succeeded = conclude(console, statuses)
+    if which.startswith(BATCH_ID):
+        batch = client.batch_status(which)
+        succeeded = batch.state == states.SUCCEEDED
+        if batch.reason:
+            complain(batch.reason)
     console.print(last_line(statuses, count, progress.seconds), soft_wrap=True)
     return DONE if succeeded else NOT_SUCCEEDED
 
@@ -276,12 +305,17 @@ def _cancelling(status: LaunchStatus) -> str:
     return f"will be cancelled; 'xenlaunch watch {status.id}' shows how what it made is removed"
 
 
-def _say_reopened(id_: str, statuses: Sequence[LaunchStatus], said: str) -> int:
-    if len(statuses) == 1 and statuses[0].id == id_:
-        said = statuses[0].state if statuses[0].has_ended else said
-        click.echo(f"{id_}: {said}; 'xenlaunch watch {id_}' shows how it goes")
+def _reopened(status: LaunchStatus, said: str) -> str:
+    said = status.state if status.has_ended else said
+    return f"{said}; 'xenlaunch watch {status.id}' shows how it goes"
+
+
+def _say_changed(client: LaunchClient, id_: str, of_a_launch: str) -> int:
+    """How a batch is now, or what is said of a launch."""
+    if id_.startswith(BATCH_ID):
+        click.echo(show.batch_text(client.batch_status(id_)))
     else:
-        click.echo(show.batch_text(id_, statuses))
+        click.echo(f"{id_}: {of_a_launch}")
     return DONE
 
 

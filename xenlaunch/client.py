@@ -4,14 +4,20 @@ A submit is one write to the ledger; the message that follows is a nudge, and ma
 reads the ledger's own stream of events, so it sees the truth and not a message about it.
 """
 
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from xenlaunch import names, states
-from xenlaunch.batches import Batch, numbered
+from xenlaunch.batch_client import (
+    NOT_ENDED,
+    NOTHING_FAILED,
+    NOTHING_LEFT,
+    UNTOLD,
+    BatchCalls,
+)
+from xenlaunch.batch_ledger import is_batch
 from xenlaunch.errors import (
     BadRequest,
     BadSettings,
@@ -21,16 +27,17 @@ from xenlaunch.errors import (
     NoWorker,
     StillRunning,
     StoreUnreachable,
-    SubmitUnknown,
     TooLate,
     XenlaunchError,
 )
 from xenlaunch.following import follow, read
 from xenlaunch.ledger import Ledger, Times
-from xenlaunch.model import MAX_BATCH, LaunchRequest, LaunchResult, LaunchStatus
+from xenlaunch.model import LaunchRequest, LaunchResult, LaunchStatus
 from xenlaunch.redis_url import RedisUrl
+from xenlaunch.rulings import CANCELLED_BY_OWNER
 from xenlaunch.store import Store
 from xenlaunch.templates import Templates
+from xenlaunch.tokens import repeatable
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -44,14 +51,8 @@ ANSWER_SECONDS: Final = 15.0
 ADOPT_SECONDS: Final = 600.0
 """How long a worker may take to read all pools."""
 
-CANCELLED_BY_OWNER: Final = {
-    "code": "CANCELLED",
-    "params": [],
-    "message": "Cancelled by its owner.",
-}
 
-
-class LaunchClient:
+class LaunchClient(BatchCalls):
     """A deployment's launches, seen from outside: it knows one Redis and no pool.
 
     One client serves all threads of a process. Whatever cannot reach Redis raises
@@ -106,45 +107,11 @@ class LaunchClient:
         the token stands for another request, `SubmitUnknown` (with the token) where Redis does not
         answer, stops answering in the middle, or takes nothing new.
         """
-        token = token or str(uuid.uuid4())
-        with _repeatable(token):
-            launch = self._ledger.submit(self._deployment(), request, token)
+        with repeatable(token) as sure:
+            launch = self._ledger.submit(self._deployment(), request, sure)
             status = self._ledger.status(launch)
         self._nudge(launch)
         return status
-
-    def submit_batch(
-        self,
-        requests: LaunchRequest | Sequence[LaunchRequest],
-        count: int | None = None,
-        *,
-        name: str | None = None,
-        token: str | None = None,
-    ) -> Batch:
-        """Ask for many VMs: one request so many times, or a list of requests.
-
-        The name is a pattern with the number in it, from 1: ``web-{:03}``; with a list it is the
-        batch's own. Raises as `submit` does, and `BadRequest` where a name does not come out.
-        """
-        if isinstance(requests, LaunchRequest):
-            wanted: Sequence[LaunchRequest] = numbered(
-                requests, 1 if count is None else count, name
-            )
-            name = name or requests.name
-        else:
-            wanted = tuple(requests)
-            _check_list(wanted, count)
-        token = token or str(uuid.uuid4())
-        with _repeatable(token):
-            batch, ids = self._ledger.submit_batch(self._deployment(), name or "", wanted, token)
-        self._nudge(batch)
-        return Batch(batch, tuple(ids))
-
-    def _deployment(self) -> str:
-        found = self._ledger.deployment()
-        if found is None:
-            raise NoWorker("No worker has registered with this Redis yet: start one first.")
-        return found.name
 
     # Following
 
@@ -197,13 +164,15 @@ class LaunchClient:
 
         Raises `TooLate` where a launch, or all of the batch, has ended or is about to succeed.
         """
-        ids = self._ledger.launches_of(which)
-        verdicts = [self._ledger.cancel(launch, CANCELLED_BY_OWNER) for launch in ids]
-        statuses = read(self._ledger, ids)
-        if all(verdict in {"ended", "late", "gone"} for verdict in verdicts):
-            raise _too_late(which, statuses)
+        if is_batch(self._ledger, which):
+            self._cancel_all(which)
+            return self.statuses(which)
+        verdict = self._ledger.cancel(which, CANCELLED_BY_OWNER)
+        status = self._ledger.status(which)
+        if verdict in {"ended", "late", "gone"}:
+            raise _too_late(status)
         self._nudge(which)
-        return statuses
+        return [status]
 
     # After the end
 
@@ -214,7 +183,11 @@ class LaunchClient:
         named as left over. Returns at once; `watch` shows how it goes, and repeating is harmless.
         Raises `StillRunning` where one has not ended, `TooLate` where there is nothing to remove.
         """
-        return self._reopen(which, states.DESTROYED)
+        if is_batch(self._ledger, which):
+            self._destroy_all(which)
+        else:
+            self._reopen(which, states.DESTROYED, NOTHING_LEFT)
+        return self.statuses(which)
 
     def retry(self, which: str) -> Statuses:
         """Have a launch that failed or was cancelled, or all such of a batch, begin again.
@@ -223,20 +196,20 @@ class LaunchClient:
         that failed; what was undone begins at the first. Returns at once.
         Raises `StillRunning` where one has not ended, `TooLate` where none has failed.
         """
-        return self._reopen(which, states.WAITING)
+        if is_batch(self._ledger, which):
+            self._retry_all(which)
+        else:
+            self._reopen(which, states.WAITING, NOTHING_FAILED)
+        return self.statuses(which)
 
-    def _reopen(self, which: str, outcome: str) -> Statuses:
-        ids = self._ledger.launches_of(which)
-        alive = {states.WAITING, states.RUNNING} & {one.state for one in read(self._ledger, ids)}
-        verdicts = ["lives"] if alive else [self._ledger.reopen(one, outcome) for one in ids]
-        if "lives" in verdicts:
-            raise StillRunning(f"{which} has not ended yet: cancel it first, or wait until it has.")
-        if "untold" in verdicts and not {"undoing", "waiting"} & set(verdicts):
-            raise TooLate(_UNTOLD.format(which))
-        if all(verdict in {"nothing", "gone", "untold"} for verdict in verdicts):
-            raise TooLate(_NOTHING[outcome].format(which))
-        self._nudge(which)
-        return read(self._ledger, ids)
+    def _reopen(self, launch: str, outcome: str, nothing: str) -> None:
+        self._ledger.record(launch)
+        verdict = self._ledger.reopen(launch, outcome)
+        if verdict == "lives":
+            raise StillRunning(NOT_ENDED.format(launch))
+        if verdict in {"nothing", "gone", "untold"}:
+            raise TooLate((UNTOLD if verdict == "untold" else nothing).format(launch))
+        self._nudge(launch)
 
     # Asking a worker
 
@@ -340,15 +313,6 @@ def _celery_settings(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _repeatable(token: str) -> Iterator[None]:
-    """Whoever does not know whether a submit arrived is told with which token to repeat it."""
-    try:
-        yield
-    except StoreUnreachable as lost:
-        raise SubmitUnknown(token, lost.message) from lost
-
-
-@contextmanager
 def _published() -> Iterator[None]:
     """Turn Celery's ways of not reaching Redis into `StoreUnreachable`."""
     from kombu.exceptions import OperationalError
@@ -360,30 +324,14 @@ def _published() -> Iterator[None]:
         raise StoreUnreachable("Redis does not answer. Is it running, and its URL right?") from lost
 
 
-def _check_list(wanted: Sequence[LaunchRequest], count: int | None) -> None:
-    if count is not None:
-        raise BadRequest("A list of requests is launched once each: leave the count out.")
-    if not 1 <= len(wanted) <= MAX_BATCH:
-        raise BadRequest(f"A batch has from 1 to {MAX_BATCH} launches; here are {len(wanted)}.")
+def _too_late(status: LaunchStatus) -> TooLate:
+    if not status.has_ended:
+        return TooLate(
+            f"The launch {status.id} is about to succeed: it can no longer be cancelled."
+        )
+    return TooLate(f"The launch {status.id} has ended already: it {_ENDED[status.state]}.")
 
 
-def _too_late(which: str, statuses: Sequence[LaunchStatus]) -> TooLate:
-    if len(statuses) != 1 or statuses[0].id != which:
-        return TooLate(f"All launches of {which} have ended already.")
-    if not statuses[0].has_ended:
-        return TooLate(f"The launch {which} is about to succeed: it can no longer be cancelled.")
-    return TooLate(f"The launch {which} has ended already: it {_ENDED[statuses[0].state]}.")
-
-
-_UNTOLD: Final = (
-    "What the guest of {} was to be told went with the launch's end, so it cannot begin again: "
-    "submit the request under another token."
-)
-
-_NOTHING: Final = {
-    states.DESTROYED: "{} has left nothing that could be destroyed.",
-    states.WAITING: "There is nothing to try again: {} has not failed, or only its VM tells of it.",
-}
 _ENDED: Final = {
     states.DESTROYED: "was destroyed",
     states.SUCCEEDED: "succeeded",

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
-from xenlaunch.errors import StillRunning, StoreUnreachable
+from xenlaunch.batch_ledger import batch_status
+from xenlaunch.errors import StillRunning, StoreUnreachable, UnknownLaunch
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import LaunchStatus
 
@@ -38,17 +39,27 @@ def follow(ledger: Ledger, which: str, timeout: float | None = None) -> Iterator
     deadline = None if timeout is None else time.monotonic() + timeout
     position = ledger.last_event()
     look_at: Sequence[str] = ledger.launches_of(which)
-    count, going_on = len(look_at), set(look_at)
+    all_of_it, going_on = tuple(look_at), set(look_at)
     while True:
         found = _patiently(lambda launches: read(ledger, launches), look_at)
         yield from found
         expired = set(look_at) - {status.id for status in found}
         going_on -= {status.id for status in found if status.has_ended} | expired
         if not going_on:
-            return
+            if _is_over(ledger, which):
+                return
+            going_on = set(all_of_it)  # its policy has more to say
         position, look_at = _next_changes(ledger, position, going_on, deadline)
         if not look_at:
-            raise _still_running(len(going_on), count, timeout or 0)
+            raise _still_running(len(going_on), len(all_of_it), timeout or 0)
+
+
+def _is_over(ledger: Ledger, which: str) -> bool:
+    """Whether nothing more comes of what has ended: a batch may still be undone by its policy."""
+    try:
+        return _patiently(lambda: batch_status(ledger, which)).has_ended
+    except UnknownLaunch:  # a launch alone, or what has expired
+        return True
 
 
 def _next_changes(

@@ -166,21 +166,6 @@ class Ledger:
                 )
         return launches
 
-    def submit_batch(
-        self, deployment: str, name: str, wanted: Sequence[LaunchRequest], token: str
-    ) -> tuple[str, list[str]]:
-        """Write down a batch: one launch for each request, in order."""
-        batch = batch_id(deployment, token)
-        digest = hashlib.sha256("\n".join(r.canonical() for r in wanted).encode()).hexdigest()
-        tokens = [f"{token}/{index}" for index in range(1, len(wanted) + 1)]
-        launches = [launch_id(deployment, one) for one in tokens]
-        described = (digest, len(wanted), name, KEEP_BATCH * self.times.keep)
-        if self.store.run("submit_batch", batch, *described, *launches) == "reused":
-            raise TokenReused(f"The token {token!r} was used before for another batch.")
-        place = {"count": len(wanted), "digest": digest, "name": name}
-        places = [json.dumps({"index": index, **place}) for index in range(1, len(wanted) + 1)]
-        return batch, self.submit_all(deployment, zip(wanted, tokens, strict=True), batch, places)
-
     # Reading
 
     def record(self, launch: str) -> Record:
@@ -211,12 +196,6 @@ class Ledger:
             if launches or self.store.redis.exists(self.store.key("launch", name)):
                 return launches or [name]
         raise UnknownLaunch(f"No launch or batch has the id {name!r}.")
-
-    def batch_counts(self, batch: str) -> dict[str, int]:
-        """How many launches of a batch are in each state, kept as they move."""
-        with reachable():
-            record = self.store.redis.hgetall(self.store.key("batch", batch))
-        return {state: int(record.get(state, 0)) for state in states.PUBLIC}
 
     def all_launches(self, state: str | None = None) -> list[str]:
         """The ids of all launches, or of those in one state, oldest first."""

@@ -5,7 +5,9 @@ default, makes a number and a truth of them. A field that is written twice is an
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -61,6 +63,32 @@ for _tag, _pattern, _first in (
     )
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a file says, and where it says it."""
+
+    fields: Any
+    node: yaml.Node | None
+    source: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie that it names."""
+        return Path(self.source).parent
+
+    @contextmanager
+    def telling_where(self, chosen: Mapping[str, object]) -> Iterator[None]:
+        """Say of each finding in which line it is; what was chosen instead stands in none."""
+        try:
+            yield
+        except BadRequest as bad:
+            said = [
+                f"{self.source}{_line(self.node, path, sentence, chosen)}: {sentence}."
+                for path, sentence in bad.findings
+            ]
+            raise BadRequest("\n".join(said) or f"{self.source}: {bad}", bad.findings) from None
+
+
 def read_request(
     file: TextIO, source: str, overrides: Mapping[str, str | None] | None = None
 ) -> LaunchRequest:
@@ -68,26 +96,28 @@ def read_request(
 
     Raises `BadRequest`, with a line for each finding: where it is in the source, and a sentence.
     """
+    return request_in(read_written(file, source), overrides or {})
+
+
+def request_in(written: Written, overrides: Mapping[str, str | None]) -> LaunchRequest:
+    """The one request that is written there, as `read_request` reads it."""
+    chosen = {name: value for name, value in overrides.items() if value is not None}
+    fields = written.fields
+    with written.telling_where(chosen):
+        if isinstance(fields, dict):
+            fields = with_files({**fields, **chosen}, written.folder)
+        return LaunchRequest.parse(fields)
+
+
+def read_written(file: TextIO, source: str) -> Written:
+    """What a YAML file says, not yet looked at. Raises `BadRequest` where it is no YAML."""
     try:
         text = file.read(MAX_SIZE + 1)
     except UnicodeDecodeError:
         raise BadRequest(f"{source}: This is no text in UTF-8.") from None
     if len(text) > MAX_SIZE:
         raise BadRequest(f"{source}: This is too long for a request.")
-    fields, node = _load(text, source)
-    chosen = {name: value for name, value in (overrides or {}).items() if value is not None}
-    if isinstance(fields, dict):
-        fields = {**fields, **chosen}
-    try:
-        if isinstance(fields, dict):
-            fields = with_files(fields, Path(source).parent)
-        return LaunchRequest.parse(fields)
-    except BadRequest as bad:
-        said = [
-            f"{source}{_line(node, path, sentence, chosen)}: {sentence}."
-            for path, sentence in bad.findings
-        ]
-        raise BadRequest("\n".join(said) or f"{source}: {bad}", bad.findings) from None
+    return Written(*_load(text, source), source)
 
 
 def _line(

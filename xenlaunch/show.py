@@ -6,7 +6,6 @@ shall obey them.
 
 import json
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TextIO
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xenlaunch import names, states
+from xenlaunch.batch_status import BatchStatus
 from xenlaunch.fields import show_size
 from xenlaunch.model import LaunchStatus
 
@@ -113,22 +113,32 @@ def launch_text(status: LaunchStatus) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
-def batch_text(batch: str, statuses: Sequence[LaunchStatus]) -> str:
-    """How a batch is doing, and every launch of it that did not succeed."""
-    lines = [f"{batch}: {counts(statuses)}"]
-    lines += [
-        f"  {status.name} ({status.id}) {status.state}: {sentence(status) or doing(status)}"
-        for status in statuses
-        if status.state != states.SUCCEEDED
-    ]
+def batch_text(batch: BatchStatus, failed: Sequence[LaunchStatus] = ()) -> str:
+    """How a batch is doing, and why the launches failed that did so last."""
+    lines = [f"{batch.id}: {counts(batch)}"]
+    if batch.reason or batch.least or batch.tolerated is not None:
+        lines += [f"  {name:<7} {value}" for name, value in _of_policy(batch).items() if value]
+    lines += [f"  {one.name} ({one.id}) {one.state}: {sentence(one)}" for one in failed]
+    if batch.failed > len(failed) > 0:
+        lines.append(f"  … 'xenlaunch list --batch {batch.id} --state failed' has all that failed")
     return "\n".join(printable(line).rstrip(": ") for line in lines)
 
 
-def counts(statuses: Sequence[LaunchStatus]) -> str:
-    """How many launches are in which state, in words."""
-    found = Counter(status.state for status in statuses)
-    parts = [f"{found[state]} {state}" for state in states.PUBLIC if found[state]]
-    return f"{', '.join(parts) or 'nothing'} of {len(statuses)}"
+def _of_policy(batch: BatchStatus) -> dict[str, str]:
+    must = f"at least {batch.least} must come up" if batch.least else ""
+    may = "" if batch.tolerated is None else f"at most {batch.tolerated} may fail"
+    return {
+        "state": batch.state,
+        "policy": ", ".join(filter(None, (must, may))),
+        "reason": batch.reason,
+    }
+
+
+def counts(batch: BatchStatus) -> str:
+    """How many launches of a batch are in which state, in words."""
+    found = {state: getattr(batch, state) for state in (*states.PUBLIC, "unknown")}
+    parts = [f"{number} {state}" for state, number in found.items() if number]
+    return f"{', '.join(parts) or 'nothing'} of {batch.count}"
 
 
 def launches_table(statuses: Iterable[LaunchStatus]) -> Table:

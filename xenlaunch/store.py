@@ -20,8 +20,8 @@ Argument = str | bytes | int | float
 GOES_ON_WHEN_FULL: Final = frozenset({
     "advance", "cancel", "confirm", "finishing", "leave", "let_go", "note", "outcome", "park",
     "postpone", "refuse", "renew", "replace", "role", "slot", "succeed", "told", "undo", "undone",
-    "wake", "adopt_epoch", "borrow", "claimed", "leftovers", "reach_epoch", "rolled_back",
-    "too_late", "wish_epoch", "open_breaker", "close_breaker",
+    "wake", "adopt_epoch", "batch_seen", "borrow", "carried", "claimed", "leftovers", "reach_epoch",
+    "rolled_back", "rule", "too_late", "wish_epoch", "open_breaker", "close_breaker",
 })  # fmt: skip
 """The scripts that Redis runs even when it is out of memory: they end or note what is under way.
 All others begin something, and are refused whole: a script is never run half."""
@@ -37,7 +37,7 @@ _REFUSALS: Final = {
 
 CONFIRMED: Final = frozenset({
     "cancel", "finishing", "intent", "outcome", "refuse", "submit", "submit_batch", "succeed",
-    "too_late", "undone", "adopt", "adopt_epoch", "rolled_back", "wish_epoch",
+    "too_late", "undone", "adopt", "adopt_epoch", "rolled_back", "rule", "wish_epoch",
 })  # fmt: skip
 """The scripts after which something happens outside of Redis that could not be taken back: an
 answer to an owner, a call to a pool. Behind Sentinel they count only when a replica has them too,

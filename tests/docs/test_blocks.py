@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.pages import Block, blocks
 from workers.settings import read_pools
-from xenlaunch.request_file import read_request
+from xenlaunch.batch_file import Said, read_asked
 
 KINDS = {"yaml", "toml", "python", "console", "sh", "text", "mermaid", "lua"}
 
@@ -21,7 +21,7 @@ def test_a_request_is_one(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "request.yaml"
     path.write_text(block.text)
     with path.open() as file:
-        assert read_request(file, block.id).name
+        assert read_asked(file, block.id, Said()).requests
 
 
 @cases("toml")

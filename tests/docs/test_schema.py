@@ -1,5 +1,6 @@
 """The published JSON Schema accepts what docs and cases ask for, and no more than it must."""
 
+import io
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.docs.pages import Block, blocks
 from tests.support.any_requests import SCHEMA, VALID
 from tests.support.cases import CASES, Case, read_cases
 from xenlaunch import LaunchRequest
+from xenlaunch.batch_file import Said, read_asked
 from xenlaunch.cli import cli
 from xenlaunch.errors import BadRequest
 
@@ -35,7 +37,12 @@ def test_it_is_a_schema_and_the_command_prints_it() -> None:
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=[block.id for block in EXAMPLES])
 def test_the_examples_of_the_docs(block: Block) -> None:
-    assert faults(yaml.safe_load(block.text)) == []
+    """Each request of a batch is one; what is said of the batch itself is read like any file."""
+    said = yaml.safe_load(block.text)
+    assert read_asked(io.StringIO(block.text), "web.yaml", Said()).requests
+    shared = {name: value for name, value in said.items() if name not in ("batch", "launches")}
+    for request in said.get("launches", [{}]):
+        assert faults({**shared, **request}) == []
 
 
 @pytest.mark.parametrize("case", EVERY_CASE, ids=[case.name for case in EVERY_CASE])

@@ -79,7 +79,7 @@ def test_wiped_in_the_middle_of_a_batch(make: Make) -> None:
     stack.start_worker()
     batch = stack.client.submit_batch(request(**DISK), 50, name="web-{:03}", token="spring")
     wait_until(
-        lambda: stack.ledger.batch_counts(batch.id)["succeeded"] >= 10, 120, "some have succeeded"
+        lambda: stack.client.batch_status(batch.id).succeeded >= 10, 120, "some have succeeded"
     )
     wipe(stack)
     told = adopt(stack)
@@ -94,8 +94,8 @@ def test_wiped_in_the_middle_of_a_batch(make: Make) -> None:
     assert sorted(vms) == [f"web-{number:03}" for number in range(1, 51)]
     assert {vm["power_state"] for vm in vms.values()} == {"Running"}
     assert {vm["uuid"] for vm in vms.values()} == {status.vm_uuid for status in ended}
-    assert stack.ledger.batch_counts(batch.id)["succeeded"] == 50
-    assert stack.ledger.batch_counts(batch.id)["waiting"] == 0
+    assert stack.client.batch_status(batch.id).succeeded == 50
+    assert stack.client.batch_status(batch.id).waiting == 0
     stack.assert_nothing_held()
 
 

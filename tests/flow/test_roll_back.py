@@ -37,7 +37,7 @@ class Copy:
 
 
 def succeeded(stack: Stack, batch: str, count: int) -> Callable[[], bool]:
-    return lambda: stack.ledger.batch_counts(batch)["succeeded"] >= count
+    return lambda: stack.client.batch_status(batch).succeeded >= count
 
 
 def a_minute_passes(stack: Stack) -> None:

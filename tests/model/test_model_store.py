@@ -32,7 +32,7 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
     call = CALL % (attempt, chance.choice(("open", "done")))
     macs = chance.choice(((), ("02:00:00:00:00:01",), ("02:00:00:00:00:01", "02:00:00:00:00:02")))
     ref = chance.choice(("", "task-1", "task-2"))
-    batch = chance.choice(("", "b-1"))
+    batch, ruling = chance.choice(("", "b-1")), chance.choice("123")
     known: dict[str, tuple[Argument, ...]] = {
         "submit": (
             launch,
@@ -47,7 +47,13 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
             chance.choice(("", "told")),
             chance.choice((0, 1, 60_000)),
         ),
-        "submit_batch": ("b-1", "digest", 2, "web", 60_000, *LAUNCHES),
+        "submit_batch": ("b-1", "digest", 2, "web", 60_000, '["least", "2"]', *LAUNCHES),
+        "rule": (
+            *("b-1", chance.choice(("stop", "undo", "cancel", "destroy", "again")), "so"),
+            chance.choice(("", "", "0", "1", "2")),
+        ),
+        "carried": ("b-1", ruling),
+        "batch_seen": ("b-1", chance.choice("12345")),
         "join": (launch, "lab", chance.choice(("1", "0.3", "3.0")), *macs),
         "admit": (launch, "{}", "{}", 2, 3000),
         "claim": (launch, step, fence, "w1", 10_000),
@@ -64,7 +70,10 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "too_late": (launch, "{}"),
         "undo": (launch, chance.choice(("", fence)), "failed", "{}"),
         "undone": (launch, fence, chance.choice((0, 1)), chance.choice(("[]", "[1]")), 60_000),
-        "reopen": (launch, chance.choice(("destroyed", "waiting")), 60_000),
+        "reopen": (
+            *(launch, chance.choice(("destroyed", "waiting")), 60_000),
+            *(chance.choice(("", ruling)), chance.choice(("", '{"code": "BATCH_UNDONE"}'))),
+        ),
         "again": (launch, fence, chance.choice((0, 1)), chance.choice(STEPS), "clone"),
         "leftovers": (launch, chance.choice(("[]", "[1]")), chance.choice(("[]", "[1]"))),
         "let_go": ("", launch, fence),
@@ -75,7 +84,12 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "prune": ("lab", chance.choice(("xl1", "xl2")), 60_000),
         "confirm": ("", 3000),
         "succeed": (launch, fence, "{}", "{}"),
-        "cancel": (launch, '{"code": "CANCELLED"}'),
+        "cancel": (
+            launch,
+            '{"code": "CANCELLED"}',
+            chance.choice(("", ruling)),
+            chance.choice("01"),
+        ),
         "finishing": (launch, fence),
         "postpone": (launch, 3000, 60_000, "xenlaunch.pool."),
         "told": (launch, 60_000),

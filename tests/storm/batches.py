@@ -11,11 +11,11 @@ from tests.storm.owner import Owner
 from tests.storm.points import Points
 from tests.storm.rig import DEPLOYMENT, Rig
 from tests.support.waiting import wait_until
-from xenlaunch.client import CANCELLED_BY_OWNER
 from xenlaunch.errors import TooLate
 from xenlaunch.ledger import launch_id
 from xenlaunch.model import LaunchRequest
 from xenlaunch.names import OTHER_CONFIG_MARK
+from xenlaunch.rulings import CANCELLED_BY_OWNER
 
 BATCH_SECONDS: Final = 120.0
 SWEPT_SECONDS: Final = 30.0

@@ -10,10 +10,10 @@ from tests.storm.checker import Expected
 from tests.storm.lives import BY_NAME, RICH, SMALL, Life
 from tests.storm.rig import DEPLOYMENT, Rig
 from xenlaunch import LaunchClient
-from xenlaunch.client import CANCELLED_BY_OWNER
 from xenlaunch.errors import StoreUnreachable, SubmitUnknown
 from xenlaunch.ledger import launch_id
 from xenlaunch.model import LaunchRequest
+from xenlaunch.rulings import CANCELLED_BY_OWNER
 
 SHARES: Final[tuple[tuple[Life, int], ...]] = (
     (Life("plain", {"nics": [{"network": "guest"}]}), 38),

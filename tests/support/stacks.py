@@ -10,6 +10,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker, WorkerProcess
 from xenlaunch import LaunchClient, LaunchRequest, LaunchStatus
 from xenlaunch.ledger import Ledger, launch_id
+from xenlaunch.rulings import due_batches
 from xenlaunch.slots import PoolSlots
 from xenlaunch.store import Store
 
@@ -154,6 +155,7 @@ class Stack:
             key = self.ledger.store.key(kind, self.name)
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
         assert self.ledger.due(1000) == []
+        wait_until(lambda: not due_batches(self.ledger), 5, "every batch has been looked at")
 
 
 def _is_ordinary(row: Mapping[str, Any]) -> bool:

@@ -39,7 +39,8 @@ class WorkerProcess:
     ) -> None:
         self.name = f"w{next(_numbers)}"
         # Mingle asks other workers for what we do not use, and waits a second for their answers.
-        worker = ["-m", "celery", "-A", "workers", "worker", "-P", "threads", "-l", "INFO"]
+        program = "tests.storm.doomed_worker" if "STORM_POINTS" in env else "celery"
+        worker = ["-m", program, "-A", "workers", "worker", "-P", "threads", "-l", "INFO"]
         worker += ["--without-mingle", "--without-gossip"]
         self.child = Child(
             f"worker {self.name}",
@@ -57,6 +58,9 @@ class WorkerProcess:
     @property
     def running(self) -> bool:
         return self.child.running
+
+    def has_died(self) -> bool:
+        return not self.running
 
     def log(self) -> str:
         return self.child.log()

@@ -40,6 +40,11 @@ if ARGV[7] ~= '' then
   redis.call('ZADD', batch .. ':launches', ARGV[8], id)
   redis.call('HINCRBY', batch, 'waiting', -1)
   redis.call('HINCRBY', batch, ARGV[3], 1)
+  if ARGV[3] == 'failed' then
+    lost(ARGV[7])
+    redis.call('ZADD', batch .. ':failed', t, id)
+    redis.call('PEXPIRE', batch .. ':failed', ARGV[10])
+  end
   redis.call('PEXPIRE', batch, ARGV[10])
   redis.call('PEXPIRE', batch .. ':launches', ARGV[10])
 end

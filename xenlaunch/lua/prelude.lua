@@ -226,6 +226,59 @@ local function count_step(t)
   end
 end
 
+-- Somebody must look at a batch: the counters that its policy goes by have changed, or its ruling.
+local function batch_news(batch)
+  local b = P .. 'batch:' .. batch
+  if redis.call('EXISTS', b) == 0 then return end
+  redis.call('HINCRBY', b, 'news', 1)
+  redis.call('ZADD', P .. 'due_batches', now(), batch)
+  nudge('all:batches')
+end
+
+-- What is ruled for a batch is carried out launch by launch: a later ruling ends it.
+local function ruled(batch, number)
+  return redis.call('HGET', P .. 'batch:' .. batch, 'ruling_no') == number
+end
+
+-- Who has one launch begin again wants the policy asked anew.
+local function overrule(batch)
+  local b = P .. 'batch:' .. batch
+  local ruling = redis.call('HGET', b, 'ruling')
+  if ruling ~= 'stop' and ruling ~= 'undo' then return end
+  redis.call('HDEL', b, 'ruling', 'reason', 'carried')
+  redis.call('HINCRBY', b, 'ruling_no', 1)
+end
+
+-- A batch is counted as its launches move. `lost` are those that ended without a VM that stays.
+local function lost(batch)
+  if redis.call('HSETNX', key, 'lost', 1) == 1 then
+    redis.call('HINCRBY', P .. 'batch:' .. batch, 'lost', 1)
+  end
+end
+
+local function found_again(batch)
+  if redis.call('HDEL', key, 'lost') == 1 then
+    redis.call('HINCRBY', P .. 'batch:' .. batch, 'lost', -1)
+  end
+end
+
+local function count_in_batch(batch, before, after, t)
+  local b = P .. 'batch:' .. batch
+  redis.call('HINCRBY', b, before, -1)
+  redis.call('HINCRBY', b, after, 1)
+  if after == 'failed' or after == 'cancelled' then lost(batch) end
+  if after == 'failed' then redis.call('ZADD', b .. ':failed', t, id) end
+  if before == 'failed' then redis.call('ZREM', b .. ':failed', id) end
+  if not (ENDED[before] or ENDED[after]) then return end
+  local going = redis.call('HMGET', b, 'waiting', 'running', 'undoing')
+  if (going[1] or 0) + (going[2] or 0) + (going[3] or 0) == 0 then
+    redis.call('HSET', b, 'ended', t)
+  else
+    redis.call('HDEL', b, 'ended')
+  end
+  batch_news(batch)
+end
+
 -- Reservations go with the state: in this one place.
 local function move(to, t)
   local r = get('state', 'pool', 'batch')
@@ -236,10 +289,7 @@ local function move(to, t)
   if before ~= after then
     redis.call('ZREM', P .. 'state:' .. before, id)
     redis.call('ZADD', P .. 'state:' .. after, t, id)
-    if r[3] and r[3] ~= '' then
-      redis.call('HINCRBY', P .. 'batch:' .. r[3], before, -1)
-      redis.call('HINCRBY', P .. 'batch:' .. r[3], after, 1)
-    end
+    if r[3] and r[3] ~= '' then count_in_batch(r[3], before, after, t) end
   end
   if r[2] then
     if to == 'waiting' or ENDED[to] then

@@ -5,6 +5,7 @@ import pytest
 from tests.support.waiting import wait_until
 from tests.unit.core.lives import DEPLOYMENT, ERROR, FAILURE, POOL, Lives, made_vm, request
 from xenlaunch import names, states
+from xenlaunch.batch_ledger import submit_batch
 from xenlaunch.errors import LeaseLost
 from xenlaunch.lease import Made
 from xenlaunch.model import Leftover
@@ -108,7 +109,7 @@ def test_what_was_left_over_is_named(lives: Lives) -> None:
 @pytest.mark.parametrize("state", sorted(states.ENDED))
 def test_telling_the_end_dates_every_key(lives: Lives, state: str) -> None:
     launch = lives.at(state)
-    batch, _ = lives.ledger.submit_batch(DEPLOYMENT, "web", [request()], "order-1")
+    batch, _ = submit_batch(lives.ledger, DEPLOYMENT, "web", [request()], "order-1")
     lives.redis.hset(lives.key("launch", launch), "batch", batch)
     lives.redis.hset(lives.key("launch", launch, "notes"), "OpaqueRef:task", "ended")
     due = lives.redis.zscore(lives.key("due"), launch)

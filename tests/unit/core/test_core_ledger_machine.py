@@ -28,6 +28,7 @@ from tests.unit.core.lives import (
     result,
 )
 from xenlaunch import names, states
+from xenlaunch.batch_ledger import batch_status, failed_of, submit_batch
 from xenlaunch.errors import CancelAsked, LeaseLost
 from xenlaunch.lease import Lease, Made
 from xenlaunch.ledger import Ledger
@@ -82,6 +83,7 @@ class Launches(RuleBasedStateMachine):
             "events",
             f"state:{self.lives.state(launch)}",
             f"batch:{batch}:launches",
+            f"batch:{batch}:failed",
         }
 
     def launch(self, pick: int) -> str:
@@ -129,7 +131,7 @@ class Launches(RuleBasedStateMachine):
     def submit_batch(self, count: int) -> None:
         wanted = [request(f"web-{number}") for number in range(count)]
         token = f"token-{next(self.count)}"
-        batch, launches = self.lives.ledger.submit_batch(DEPLOYMENT, "web", wanted, token)
+        batch, launches = submit_batch(self.lives.ledger, DEPLOYMENT, "web", wanted, token)
         self.batches.append(batch)
         self.launches += launches
 
@@ -322,11 +324,17 @@ class Launches(RuleBasedStateMachine):
     @invariant()
     def batches_count_right(self) -> None:
         for batch in self.batches:
-            launches = self.lives.ledger.launches_of(batch)
-            counted = Counter(one.state for one in self.lives.ledger.statuses(launches))
-            assert self.lives.ledger.batch_counts(batch) == {
+            records = self.lives.ledger.records(self.lives.ledger.launches_of(batch))
+            counted = Counter(states.public(record.state) for record in records)
+            found = batch_status(self.lives.ledger, batch)
+            failed = {record.id for record in records if record.state == states.FAILED}
+            lasting = counted[states.FAILED] + counted[states.CANCELLED]
+            assert {state: getattr(found, state) for state in states.PUBLIC} == {
                 state: counted[state] for state in states.PUBLIC
             }
+            assert found.lost == sum(bool(record.lost) for record in records) >= lasting
+            assert set(failed_of(self.lives.ledger, batch, 1000)) == failed
+            assert (found.last_ended is None) == any(not record.ended for record in records)
 
 
 def where(records: dict[str, Record], holds: Callable[[Record], object]) -> set[str]:

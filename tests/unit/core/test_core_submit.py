@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.core.lives import DEPLOYMENT, ERROR, POOL, Lives, request
 from xenlaunch import names, states
+from xenlaunch.batch_ledger import batch_status, submit_batch
 from xenlaunch.errors import TokenReused, UnknownLaunch
 from xenlaunch.ledger import Ledger, launch_id
 from xenlaunch.store import Store
@@ -71,22 +72,22 @@ def test_a_repeat_does_not_bring_a_launch_back(lives: Lives) -> None:
 
 def test_a_batch_has_its_launches_in_order(lives: Lives) -> None:
     wanted = [request(f"web-{number}") for number in range(1, 13)]
-    batch, launches = lives.ledger.submit_batch(DEPLOYMENT, "web", wanted, "order-2")
-    again = lives.ledger.submit_batch(DEPLOYMENT, "web", wanted, "order-2")
+    batch, launches = submit_batch(lives.ledger, DEPLOYMENT, "web", wanted, "order-2")
+    again = submit_batch(lives.ledger, DEPLOYMENT, "web", wanted, "order-2")
     statuses = lives.ledger.statuses(launches)
 
     assert again == (batch, launches)
     assert lives.ledger.launches_of(batch) == launches
     assert [status.name for status in statuses] == [one.name for one in wanted]
     assert {status.batch for status in statuses} == {batch}
-    assert lives.ledger.batch_counts(batch)["waiting"] == 12
+    assert batch_status(lives.ledger, batch).waiting == 12
 
 
 def test_a_batchs_token_with_another_batch_is_refused(lives: Lives) -> None:
-    lives.ledger.submit_batch(DEPLOYMENT, "web", [request("a")], "order-2")
+    submit_batch(lives.ledger, DEPLOYMENT, "web", [request("a")], "order-2")
 
     with pytest.raises(TokenReused, match="'order-2' was used before for another batch"):
-        lives.ledger.submit_batch(DEPLOYMENT, "web", [request("a"), request("b")], "order-2")
+        submit_batch(lives.ledger, DEPLOYMENT, "web", [request("a"), request("b")], "order-2")
 
 
 def test_an_unknown_id_raises(lives: Lives) -> None:
