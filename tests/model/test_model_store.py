@@ -78,6 +78,7 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "leftovers": (launch, chance.choice(("[]", "[1]")), chance.choice(("[]", "[1]"))),
         "let_go": ("", launch, fence),
         "claimed": ("lab", "generation"),
+        "spread": ("lab", "sr-1 debian-12", chance.choice(("", "1", "2"))),
         "reach_epoch": ("lab", "1"),
         "hunt": (launch, fence, chance.choice(("", "[1]"))),
         "use_networks": (launch, fence, chance.choice(("[]", '["xl1"]', '["xl1", "xl2"]'))),
