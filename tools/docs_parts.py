@@ -14,16 +14,18 @@ from bench import defaults
 from tasks.chain import LAUNCH
 from tasks.undo import undo
 from tools.docs_examples import examples
+from tools.docs_setting_words import (
+    FIGURES,
+    FILE_KEYS,
+    OPTIONS,
+    OWNER_KEYS,
+    POOL_KEYS,
+)
 from tools.docs_words import (
     CLASSES,
     CONTROL_TASKS,
     FIELDS,
-    FIGURES,
-    FILE_KEYS,
-    OPTIONS,
     OWN_CODES,
-    OWNER_KEYS,
-    POOL_KEYS,
     STATES,
 )
 from workers.settings import OwnerSettings, PoolSettings, PoolsFile

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from tools import docs_words
+from tools import docs_setting_words, docs_words
 from tools.docs_parts import MODELS, is_described, known_classes
 from tools.make_docs import stale
 
@@ -26,11 +26,11 @@ def test_every_field_of_a_request_is_explained() -> None:
 
 
 def test_every_key_of_the_pools_file_is_explained() -> None:
-    assert set(docs_words.POOL_KEYS) == set(PoolSettings.model_fields)
-    assert set(docs_words.FILE_KEYS) == set(PoolsFile.model_fields) - {
+    assert set(docs_setting_words.POOL_KEYS) == set(PoolSettings.model_fields)
+    assert set(docs_setting_words.FILE_KEYS) == set(PoolsFile.model_fields) - {
         *("deployment", "pools", "owners")
     }
-    assert set(docs_words.OWNER_KEYS) == set(OwnerSettings.model_fields)
+    assert set(docs_setting_words.OWNER_KEYS) == set(OwnerSettings.model_fields)
 
 
 def test_every_state_and_every_class_of_error_is_explained() -> None:

@@ -11,7 +11,7 @@ from functools import partial
 
 from tests.storm import random_storm
 from tests.storm.checker import Findings
-from tests.storm.crash_points import CrashPoints, third
+from tests.storm.crash_points import CrashPoints, share
 from tests.storm.table import Tally
 from tests.support.paths import ROOT
 
@@ -31,7 +31,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     points = commands.add_parser("points", help="strike the crash points")
     points.add_argument("--only", default="", help="those that have this in their names")
-    points.add_argument("--third", type=int, help="one of three thirds: 0, 1 or 2")
+    points.add_argument("--share", type=int, help="a fifth of them: 0 to 4")
     points.add_argument(
         "--stall", metavar="SECONDS", help="a worker does not die at its point, but stands still"
     )
@@ -81,8 +81,8 @@ def strike(options: argparse.Namespace) -> int:
     with CrashPoints(folder, say, **more) as crash_points:
         listed = crash_points.listed()
         chosen = [one for one in listed if options.only in str(one)]
-        if options.third is not None:
-            chosen = third(chosen, options.third)
+        if options.share is not None:
+            chosen = share(chosen, options.share)
         if options.list:
             say("\n".join(map(str, chosen)))
             return 0

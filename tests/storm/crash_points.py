@@ -182,9 +182,13 @@ def number_of(one: Doomed | Adopted) -> int:
     return int.from_bytes(hashlib.sha256(str(one).encode()).digest()[:4])
 
 
-def third(points: Iterable[Point], which: int) -> list[Point]:
-    """One of three thirds of the points."""
-    return [one for one in points if number_of(one) % 3 == which % 3]
+SHARES: Final = 5
+"""In so many parts the points are taken, one with each run of the suite."""
+
+
+def share(points: Iterable[Point], which: int) -> list[Point]:
+    """One of the parts."""
+    return [one for one in points if number_of(one) % SHARES == which % SHARES]
 
 
 def in_batches(points: Sequence[Doomed], size: int) -> Iterator[list[Doomed]]:

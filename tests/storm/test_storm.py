@@ -1,4 +1,4 @@
-"""What CI sees of the storm: a third of the crash points, another each day, and a short round."""
+"""What CI sees of the storm: a fifth of the crash points, another each day, and a short round."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storm.crash_points import CrashPoints, third
+from tests.storm.crash_points import SHARES, CrashPoints, share
 from tests.storm.random_storm import one_round
 from tests.storm.table import Tally
 
@@ -21,13 +21,13 @@ FEWEST_POINTS = 800
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-def test_a_third_of_the_crash_points(tmp_path: Path) -> None:
-    """STORM_THIRD says which (0, 1, 2); else it is the day."""
-    which = int(os.environ.get("STORM_THIRD") or datetime.now(UTC).toordinal()) % 3
-    say(f"crash points, third {which}")
+def test_a_fifth_of_the_crash_points(tmp_path: Path) -> None:
+    """STORM_SHARE says which (0 to 4); else it is the day."""
+    which = int(os.environ.get("STORM_SHARE") or datetime.now(UTC).toordinal()) % SHARES
+    say(f"crash points, share {which} of {SHARES}")
     with CrashPoints(tmp_path, say) as crash_points:
         listed = crash_points.listed()
-        chosen = third(listed, which)
+        chosen = share(listed, which)
         outcome = crash_points.strike(chosen)
     say(f"{len(listed)} crash points, {outcome.struck} struck, {outcome.deaths} deaths")
 
