@@ -7,8 +7,12 @@ least tag goes first. An owner's tags are ``1 / weight`` apart, so who has a tho
 thousand tags in a row, and the three of another are among the first of them. The virtual time is
 the tag of the latest to go: who comes later, or has waited for nothing, saves nothing up.
 
-Of an owner that has nothing waiting nothing is remembered, and nothing at all of an empty line: all
-that were in it have gone, and their tags are no later than the virtual time.
+A launch that was admitted has not gone yet: it waits for a slot, and there too the least turn is
+first. It goes when it gets its first slot. Were it to go before, whoever comes while hundreds are
+in flight would have its turn behind them all.
+
+Of an owner of whom nobody has still to go nothing is remembered, and nothing at all of a pool that
+has nothing waiting and nothing in flight.
 """
 
 import math
@@ -39,18 +43,18 @@ class Turn(NamedTuple):
 
 @dataclass
 class _Owner:
-    """Of one priority: how many it has waiting that have not gone yet, and their latest tag."""
+    """Of one priority: how many of it have still to go, and their latest tag."""
 
-    waiting: int
+    ahead: int
     last: int
 
 
 @dataclass
 class Line:
-    """The line of one pool."""
+    """The line of one pool, and who is in flight from it."""
 
     _joined: int = 0
-    _waiting: int = 0
+    _there: int = 0
     _now: dict[int, int] = field(default_factory=dict)  # the virtual time of each priority
     _owners: dict[tuple[int, str], _Owner] = field(default_factory=dict)
 
@@ -64,36 +68,40 @@ class Line:
         """
         known = self._owners.setdefault((priority, owner), _Owner(0, 0))
         known.last = max(self._now.get(priority, 0), known.last) + math.floor(UNIT / weight)
-        known.waiting += 1
-        self._waiting += 1
+        known.ahead += 1
+        self._there += 1
         self._joined += 1
         return self._turn(priority, owner, known.last, self._joined)
 
+    def go(self, turn: Turn) -> Turn:
+        """A launch gets a slot, whether it is its turn or those before it cannot: time goes on."""
+        self._now[turn.priority] = max(self._now.get(turn.priority, 0), turn.tag)
+        return self._gone(turn)
+
     def come_back(self, turn: Turn) -> Turn:
-        """The turn of a launch that had gone and is to go once more: as early as it was.
+        """The turn of a launch that was in flight and waits once more: as early as it was.
 
         What is before it are only those that it had passed, or that came back like it.
         """
         tag = min(turn.tag, self._now.get(turn.priority, 0))
-        self._waiting += 1
+        self._gone(turn)
         return self._turn(turn.priority, turn.owner, tag, 0)._replace(has_gone=True)
 
-    def admit(self, turn: Turn) -> None:
-        """A launch goes, whether it is its turn or those before it cannot: time goes on."""
-        self._now[turn.priority] = max(self._now.get(turn.priority, 0), turn.tag)
-        self.leave(turn)
-
     def leave(self, turn: Turn) -> None:
-        """A launch waits no more, and has not gone."""
-        if not turn.has_gone:
-            known = self._owners[turn.priority, turn.owner]
-            known.waiting -= 1
-            if not known.waiting:
-                del self._owners[turn.priority, turn.owner]
-        self._waiting -= 1
-        if not self._waiting:
+        """A launch neither waits nor is in flight any more."""
+        self._gone(turn)
+        self._there -= 1
+        if not self._there:
             self._joined = 0
             self._now.clear()
+
+    def _gone(self, turn: Turn) -> Turn:
+        if not turn.has_gone:
+            known = self._owners[turn.priority, turn.owner]
+            known.ahead -= 1
+            if not known.ahead:
+                del self._owners[turn.priority, turn.owner]
+        return turn._replace(has_gone=True)
 
     @staticmethod
     def _turn(priority: int, owner: str, tag: int, joined: int) -> Turn:

@@ -22,7 +22,7 @@ WHILE_LIVE: Final = {
     "xenlaunch:due_batches": "the batches that have news; each leaves it when it was looked at",
     "xenlaunch:due": "the launches that somebody must look at; each leaves it when it was told",
     "xenlaunch:waiting:*": "a pool's line; each leaves it with its turn or its end",
-    "xenlaunch:fair:*": "what owners have had of a pool's line; it goes when the line is empty",
+    "xenlaunch:fair:*": "what owners have had of a pool's line; it goes when the pool is idle",
     "xenlaunch:line:*": "an owner's launches in a line; each leaves it with its turn or its end",
     "xenlaunch:inflight:*": "a pool's slots and reservations; each is freed with its end",
     "xenlaunch:slot:*": "who has an SR or a host work; each is freed when that is over",

@@ -31,7 +31,6 @@ class Shape:
     """Of each host."""
     in_flight: int = 400
     on_deck: int = ON_DECK
-    by_slot: bool = False
 
 
 @dataclass(slots=True)
@@ -109,8 +108,6 @@ class Pool:
                 continue
             launch.host = verdict.host.ref
             self.rooms = reserve(self.rooms, launch.host, launch.need)
-            if not self.shape.by_slot:
-                self.line.admit(launch.turn)
             self._begin(launch)
 
     def _begin(self, launch: Launch) -> None:
@@ -155,6 +152,7 @@ class Pool:
     def _end(self, launch: Launch) -> None:
         launch.up = self.clock.now
         del self._launches[launch.id]
+        self.line.leave(launch.turn)
         self.in_flight -= 1
         self._nudge()
 
@@ -171,8 +169,7 @@ class Pool:
 
     def _use(self, launch: Launch, resource: str) -> None:
         if resource in self.srs:
-            if self.shape.by_slot:
-                self.line.admit(launch.turn)
+            launch.turn = self.line.go(launch.turn)
             self._clone(launch, self.srs[resource], launch.disks)
         else:
             self._start(launch, self.hosts[resource])

@@ -10,7 +10,6 @@ if (redis.call('GET', version) or '') ~= ARGV[7] then return 'moved' end
 local held = P .. 'inflight:' .. r[2]
 if redis.call('HLEN', held) >= tonumber(ARGV[5]) then return 'full' end
 local t = now()
-go()
 move('running', t)
 redis.call('HSET', held, id, ARGV[4])
 redis.call('SET', version, ARGV[8])

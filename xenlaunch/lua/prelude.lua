@@ -62,9 +62,9 @@ local function nudge(pool)
 end
 
 -- A pool's line is fair between owners: scheduler/fair.py says how, and does the same in Python.
--- The hash `fair` has the virtual time of each priority, and the latest tag of each owner who has
--- launches in the line that have not gone yet; those are in the set `line`, by their submit.
--- It goes when the line is empty.
+-- The hash `fair` has the virtual time of each priority, and of each owner how many launches have
+-- still to go and the latest of their tags. It goes when nothing waits and nothing is in flight.
+-- The set `line` has an owner's launches that wait for the first time, by their submit.
 local UNIT, PRIORITY = 1e6, 5e14
 
 -- The launch's place in every line: the least goes first.
@@ -98,6 +98,8 @@ local function line_up(weight)
     tag = math.max(virtual, tonumber(f[2] or 0)) + math.floor(UNIT / weight)
     joined = redis.call('HINCRBY', fair, 'joined', 1)
     redis.call('HSET', fair, 'last:' .. who, tag)
+    redis.call('HINCRBY', fair, 'ahead:' .. who, 1)
+    set('ahead', 1)
   else
     tag = math.min(tag, virtual)
   end
@@ -108,22 +110,38 @@ local function line_up(weight)
   nudge(r[1])
 end
 
--- A launch that goes takes the virtual time with it.
-local function go()
-  local r = get('pool', 'priority', 'tag')
-  local fair, now_of = P .. 'fair:' .. r[1], 'now:' .. r[2]
-  if tonumber(r[3] or 0) > tonumber(redis.call('HGET', fair, now_of) or 0) then
-    redis.call('HSET', fair, now_of, r[3])
+-- It has gone, or never will.
+local function gone(pool)
+  if redis.call('HDEL', key, 'ahead') == 0 then return end
+  local r = get('priority', 'owner')
+  local fair, who = P .. 'fair:' .. pool, r[1] .. ':' .. r[2]
+  if redis.call('HINCRBY', fair, 'ahead:' .. who, -1) <= 0 then
+    redis.call('HDEL', fair, 'ahead:' .. who, 'last:' .. who)
   end
+end
+
+-- A launch that goes, for it has its first slot, takes the virtual time with it.
+local function go(pool)
+  local r = get('priority', 'tag', 'state')
+  if r[3] ~= 'running' then return end
+  local fair, now_of = P .. 'fair:' .. pool, 'now:' .. r[1]
+  if tonumber(r[2] or 0) > tonumber(redis.call('HGET', fair, now_of) or 0) then
+    redis.call('HSET', fair, now_of, r[2])
+  end
+  gone(pool)
 end
 
 local function leave_line(pool)
   if redis.call('ZREM', P .. 'waiting:' .. pool, id) == 0 then return end
   local r = get('priority', 'owner')
-  local fair, who = P .. 'fair:' .. pool, r[1] .. ':' .. r[2]
-  redis.call('ZREM', own_line(pool, who), id)
-  if redis.call('EXISTS', own_line(pool, who)) == 0 then redis.call('HDEL', fair, 'last:' .. who) end
-  if redis.call('EXISTS', P .. 'waiting:' .. pool) == 0 then redis.call('DEL', fair) end
+  redis.call('ZREM', own_line(pool, r[1] .. ':' .. r[2]), id)
+end
+
+-- Of a pool that has nothing waiting and nothing in flight nothing is remembered.
+local function forget_turns(pool)
+  if redis.call('EXISTS', P .. 'waiting:' .. pool, P .. 'inflight:' .. pool) == 0 then
+    redis.call('DEL', P .. 'fair:' .. pool)
+  end
 end
 
 local function release()
@@ -151,6 +169,7 @@ end
 local function hold_slot(pool, what)
   redis.call('ZADD', P .. 'slot:' .. pool .. ':' .. what, now(), id)
   set('slots', (redis.call('HGET', key, 'slots') or '') .. what .. ' ')
+  go(pool)
 end
 
 local function give_slots(pool, what)
@@ -297,6 +316,8 @@ local function move(to, t)
       nudge(r[2])
     end
     if from == 'waiting' then leave_line(r[2]) end
+    if from ~= 'waiting' or to ~= 'running' then gone(r[2]) end
+    if ENDED[to] then forget_turns(r[2]) end
   end
 end
 

@@ -18,12 +18,14 @@ from tests.support.paths import ROOT
 ONE = (Owner("one", 1.0),)
 
 
-def shown(*owners: tuple[int, float], seed: int | None = None, late: float = 0.0) -> list[float]:
+def shown(
+    *owners: tuple[int, float], seed: int | None = None, late: float = 0.0, in_flight: int = 400
+) -> list[float]:
     """Of owners that want so many at such weights: when each's last VM is up, by its prediction.
 
     Each submits so much later than the one before it.
     """
-    run = Run(0, seed=seed)
+    run = Run(0, shape=Shape(in_flight=in_flight), seed=seed)
     (pool,) = run.served
     wanted: list[Launch] = []
     for number, (count, weight) in enumerate(owners):
@@ -105,6 +107,13 @@ def test_an_owner_with_three_is_not_starved_by_one_with_a_thousand() -> None:
 
 def test_each_has_its_share_by_weight() -> None:
     assert shown((1000, 1), (100, 4), (30, 2)) == pytest.approx([1, 1, 1], abs=0.1)
+
+
+@pytest.mark.parametrize("in_flight", [32, 400])
+def test_who_comes_later_is_not_behind_all_that_is_in_flight(in_flight: int) -> None:
+    _, few = shown((1000, 1), (3, 1), late=30, in_flight=in_flight)
+
+    assert 0.9 <= few <= 1.2  # what is on deck is before them
 
 
 def test_it_is_so_when_times_vary() -> None:

@@ -77,7 +77,7 @@ def test_who_always_has_one_waiting_gets_no_more_than_who_has_many() -> None:
     for _ in range(20):
         turn = min(waiting)
         waiting.remove(turn)
-        line.admit(turn)
+        line.go(turn)
         gone.append(turn.owner)
         if turn.owner == "one":
             waiting.append(line.join("one"))
@@ -93,7 +93,7 @@ def test_a_stream_of_new_owners_passes_nobody_for_ever() -> None:
         waiting.append(line.join(f"new-{number}"))
         turn = min(waiting)
         waiting.remove(turn)
-        line.admit(turn)
+        line.go(turn)
 
     assert not set(patient) & set(waiting)
 
@@ -102,7 +102,7 @@ def test_who_has_waited_for_nothing_saves_nothing_up() -> None:
     line = Line()
     early = [line.join("busy") for _ in range(100)]
     for turn in early[:90]:
-        line.admit(turn)
+        line.go(turn)
     late = [line.join("late") for _ in range(5)]
 
     assert order(early[90:] + late)[:4] == ["busy", "late", "busy", "late"]
@@ -111,20 +111,37 @@ def test_who_has_waited_for_nothing_saves_nothing_up() -> None:
 def test_who_comes_back_goes_before_those_who_have_not_gone() -> None:
     line = Line()
     turns = [line.join("a") for _ in range(3)]
-    line.admit(turns[0])
-    back = line.come_back(turns[0])
+    back = line.come_back(line.go(turns[0]))
 
     assert sorted([back, *turns[1:]])[0] == back
 
 
 def test_who_comes_back_into_a_line_that_was_empty_has_no_old_tag() -> None:
     line = Line()
-    old = [line.join("a") for _ in range(50)]
-    for turn in old:
-        line.admit(turn)
+    old = [line.go(turn) for turn in [line.join("a") for _ in range(50)]]
     new = line.join("b")
 
     assert line.come_back(old[-1]) < new
+
+
+def test_who_comes_while_many_are_in_flight_has_its_turn_among_them() -> None:
+    """They have been admitted, and wait for a slot: that is a line too."""
+    line = Line()
+    in_flight = [line.join("many") for _ in range(400)]
+    at_work = [line.go(turn) for turn in in_flight[:10]]
+    few = [line.join("few") for _ in range(3)]
+
+    assert order(in_flight[10:] + few)[:6] == ["many", "few"] * 3
+    assert at_work[-1] < few[0]
+
+
+def test_who_has_given_up_many_is_not_behind_them() -> None:
+    line = Line()
+    others = [line.join("other") for _ in range(3)]
+    for turn in [line.join("a") for _ in range(100)]:
+        line.leave(turn)
+
+    assert line.join("a") < others[1]
 
 
 @given(
@@ -138,15 +155,20 @@ def test_who_comes_back_into_a_line_that_was_empty_has_no_old_tag() -> None:
     ),
     st.randoms(use_true_random=False),
 )
-def test_of_an_empty_line_nothing_is_remembered(
+def test_of_a_pool_that_is_idle_nothing_is_remembered(
     joins: list[tuple[str, float, int]], chance: random.Random
 ) -> None:
     line, waiting = Line(), list[Turn]()
     for owner, weight, priority in joins:
         waiting.append(line.join(owner, weight, priority))
-        if chance.random() < 0.5:
-            ends = chance.choice((line.admit, line.leave))
-            ends(waiting.pop(chance.randrange(len(waiting))))
+        pick = chance.randrange(len(waiting))
+        match chance.randrange(4):
+            case 0:
+                line.leave(waiting.pop(pick))
+            case 1:
+                waiting[pick] = line.go(waiting[pick])
+            case 2:
+                waiting[pick] = line.come_back(waiting[pick])
     for turn in waiting:
         line.leave(turn)
 

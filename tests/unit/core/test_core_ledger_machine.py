@@ -279,18 +279,27 @@ class Launches(RuleBasedStateMachine):
         assert due == set(records) - where(records, lambda one: in_line(one) and not one.start_by)
 
     @invariant()
-    def of_a_line_that_is_empty_nothing_is_remembered(self) -> None:
+    def of_a_pool_that_is_idle_no_turns_are_remembered(self) -> None:
         redis, key = self.lives.redis, self.lives.key
         lines = [*redis.scan_iter(key("line", "*"))]
-        waiting = self.lives.ledger.waiting(POOL)
-        owners = {line.removeprefix(key("line", POOL, "")) for line in lines}
-        fair = set(redis.hkeys(key("fair", POOL)))
+        waiting = set(self.lives.ledger.waiting(POOL))
+        there = waiting | set(self.lives.ledger.in_flight(POOL))
+        fair = redis.hgetall(key("fair", POOL))
+        ahead = Counter(
+            "{priority}:{owner}".format(**record)
+            for launch in self.launches
+            if "ahead" in (record := redis.hgetall(key("launch", launch)))
+        )
 
-        assert {one for line in lines for one in redis.zrange(line, 0, -1)} <= set(waiting)
+        assert {one for line in lines for one in redis.zrange(line, 0, -1)} <= waiting
+        assert sum(ahead.values()) <= len(there)
         assert {field for field in fair if field.startswith("last:")} == {
-            f"last:{owner}" for owner in owners
+            f"last:{owner}" for owner in ahead
         }
-        assert bool(waiting) >= bool(fair)
+        assert {f"ahead:{owner}": str(many) for owner, many in ahead.items()} == {
+            field: many for field, many in fair.items() if field.startswith("ahead:")
+        }
+        assert bool(there) >= bool(fair)
 
     @invariant()
     def who_has_not_begun_is_looked_at_in_time(self) -> None:

@@ -25,7 +25,7 @@ class Twins:
     lives: Lives
     line: Line = field(default_factory=Line)
     waiting: dict[str, Turn] = field(default_factory=dict)
-    gone: dict[str, Turn] = field(default_factory=dict)
+    in_flight: dict[str, Turn] = field(default_factory=dict)
 
     def join(self, owner: str | None, weight: float, priority: int) -> None:
         launch = self.lives.submitted(owner=owner, priority=priority)
@@ -33,17 +33,33 @@ class Twins:
         self.waiting[launch] = self.line.join(owner or "", weight, priority)
 
     def act(self, verb: str, pick: int) -> None:
-        of = self.gone if verb == "come back" else self.waiting
+        of = self.in_flight if verb in ("go", "come back", "end") else self.waiting
         if of:
             launch = sorted(of)[pick % len(of)]
-            {"admit": self.admit, "leave": self.leave, "come back": self.come_back}.get(
-                verb, self.retry
-            )(launch, of.pop(launch))
+            verbs = {
+                "admit": self.admit,
+                "leave": self.leave,
+                "retry": self.retry,
+                "go": self.go,
+                "come back": self.come_back,
+                "end": self.end,
+            }
+            verbs[verb](launch, of.pop(launch))
 
     def admit(self, launch: str, turn: Turn) -> None:
         assert self.lives.admit(launch) == names.CONNECT
-        self.line.admit(turn)
-        self.gone[launch] = turn
+        self.in_flight[launch] = turn
+
+    def go(self, launch: str, turn: Turn) -> None:
+        lease = self.lives.lease(launch)
+        assert lease.slot("clone", {"sr:OpaqueRef:1": 99}, "its turn", 60)
+        self.lives.ledger.let_go({launch: lease.fence})
+        self.in_flight[launch] = self.line.go(turn)
+
+    def end(self, launch: str, turn: Turn) -> None:
+        assert self.lives.ledger.cancel(launch, ERROR) == "undoing"
+        assert self.lives.lease(launch, names.UNDO).undone(())
+        self.line.leave(turn)
 
     def leave(self, launch: str, turn: Turn) -> None:
         assert self.lives.ledger.cancel(launch, ERROR) == "done"
@@ -76,7 +92,7 @@ joins = st.builds(
 )
 others = st.builds(
     lambda *words: lambda twins: twins.act(*words),
-    st.sampled_from(("admit", "leave", "come back", "retry")),
+    st.sampled_from(("admit", "admit", "go", "go", "leave", "come back", "retry", "end")),
     st.integers(0, 1 << 16),
 )
 
@@ -98,6 +114,8 @@ def test_the_ledgers_line_is_the_pure_one(
         twins.agree()
     for launch, turn in twins.waiting.items():
         twins.leave(launch, turn)
+    for launch, turn in list(twins.in_flight.items()):
+        twins.end(launch, turn)
 
     assert not lives.redis.exists(lives.key("fair", POOL))
     lives.redis.flushall()
