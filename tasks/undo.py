@@ -140,7 +140,10 @@ def is_halted(pool: Asked, vm: str) -> bool:
 
 def own_disks(pool: Hands, vm: str) -> list[str]:
     """The disks that came with the clone, and not what somebody has put in their place since."""
-    whose = marks_of_vm(look(pool, "VM", vm) or {})
+    record = look(pool, "VM", vm)
+    if record is None:
+        return []
+    whose = marks_of_vm(record)
     disks = [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row, whose)]
     known = pool.made("VDI") if pool.failed_at in OWN_DISKS_KNOWN else disks
     return [vdi for vdi in disks if vdi in known and vdi not in pool.lent]
