@@ -69,8 +69,8 @@ def kept_aside(launch: Launch, pool: Pool, record: dict[str, Any] | None) -> lis
     if known is None:
         on_it = list(drives(pool, launch.vm).values()) if record else []
         aside = set(pool.made("VDI")) - {row["VDI"] for row in on_it}
-        if not (pool.made("VM") or is_copy(record or {})):
-            whose = marks_of_vm(record or {})
+        if record and not (pool.made("VM") or is_copy(record)):
+            whose = marks_of_vm(record)
             aside |= {row["VDI"] for row in on_it if came_with_clone(row, whose)}
         known = json.dumps(sorted(aside))
         pool.remember(KEPT_ASIDE, known)
