@@ -6,7 +6,7 @@ anything is made what bears the launch's working name goes.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from tasks import lookup
 from tasks.binding import CLONE
@@ -16,6 +16,7 @@ from tasks.looking import look
 from tasks.once import Failed, all_or_none, attempt
 from tasks.undo import remove_disk, remove_vm, stop
 from xenlaunch import names
+from xenlaunch.errors import Busy
 from xenlaunch.marks import (
     is_settled,
     launch_of_disk,
@@ -25,6 +26,9 @@ from xenlaunch.marks import (
 )
 from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import Pool
+
+MAKING: Final = frozenset({"clone", "copy"})
+"""The operations that run on a VM while it is being made."""
 
 
 def clear(launch: Launch, pool: Pool) -> None:
@@ -59,7 +63,15 @@ def half_made_by(row: Any, deployment: str) -> str:
 
 
 def remove_half_made(hands: Hands, deployment: str, launch: str, vm: str) -> list[Failed]:
-    """Remove a VM that no fact tells of, its new disks before it: it is what tells of them."""
+    """Remove a VM that no fact tells of, its new disks before it: it is what tells of them.
+
+    One that is still being cloned has not all of its disks yet, and who destroys it only waits for
+    the clone: its disks would be nobody's then.
+    """
+    record = look(hands, "VM", vm)
+    if record is not None and MAKING & set(record["current_operations"].values()):
+        running = Busy("CLONE_RUNNING", [vm], "The pool still works on an earlier clone.")
+        return [("VM", vm, running)]
     failed = attempt("VM", stop, hands, vm)
     for disk in () if failed else new_disks(hands, deployment, launch, vm):
         hands.know("VDI", disk)

@@ -85,10 +85,10 @@ def test_a_redis_of_another_deployment_is_refused(
 @pytest.mark.parametrize(
     ("queue", "roles"),
     [
-        (names.CONTROL_QUEUE, {"recover"}),
+        (names.CONTROL_QUEUE, {"recover", "batches"}),
         (
             names.pool_queue("lab"),
-            {"dispatch:lab", "begin:lab", "watch:lab", "guests:lab", "sweep:lab"},
+            {f"{role}:lab" for role in ("dispatch", "begin", "watch", "guests", "sweep", "probe")},
         ),
     ],
 )

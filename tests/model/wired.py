@@ -176,6 +176,9 @@ class FreshRecords:
     def barrier(self, seconds: float = 5.0) -> None:
         """They always show all that was done."""
 
+    def check(self) -> None:
+        """They are followed."""
+
     def subscribe(self, callback: Callable[..., None]) -> None:
         """Nobody is told: who wants to know looks."""
 

@@ -67,6 +67,7 @@ def hasten(lease: int) -> None:
 
 WRITES: Final[Mapping[str, tuple[str, ...]]] = {
     "xenlaunch.ledger.Ledger": ("register", "say_why", "await_nudge", "forget_expired", "pruned"),
+    "xenlaunch.slots.PoolSlots": ("await_given",),
     "xenlaunch.sights.Sights": ("replace", "put_off", "with_leftovers"),
 }
 """What writes into Redis beside the ledger's scripts; `test_points.py` sees that it is all."""

@@ -68,4 +68,4 @@ def test_every_way_to_a_pool_has_its_points() -> None:
     """Who adds another to `Session` says here whether it changes something."""
     public = {name for name, one in vars(Session).items() if callable(one) and name[0] != "_"}
 
-    assert public - {"close", "long_poll"} == set(CALLS)
+    assert public - {"close", "long_poll", "probe"} == set(CALLS)

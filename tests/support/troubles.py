@@ -127,7 +127,7 @@ def aimed(
 
 def call_keys(calls: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The calls that a launch has written down, with whatever is another each time left open."""
-    return sorted({(REF.sub("*", key), method) for key, method in calls})
+    return sorted({(REF.sub("*", key), method) for key, method in calls if method})
 
 
 def table(calls: Iterable[tuple[str, str]], *, every_code: bool) -> Iterator[Trouble]:

@@ -9,7 +9,8 @@ local late = r[4] and tonumber(r[4]) <= t  -- it is not its message that is look
 local look = late and look_at or look_by
 if not late and r[2] and not r[3] and (r[1] == 'running' or r[1] == 'finishing' or r[1] == 'undoing') then
   ready('SADD')
-  if redis.call('LLEN', P .. ARGV[5] .. r[2]) >= redis.call('SCARD', P .. 'ready:' .. r[2]) then
+  local sent = redis.call('LLEN', P .. ARGV[5] .. r[2]) + redis.call('LLEN', P .. 'given:' .. r[2])
+  if sent >= redis.call('SCARD', P .. 'ready:' .. r[2]) then
     look(t + ARGV[3])
     return 0
   end
