@@ -50,18 +50,22 @@ class PoolSlots:
         self._pool = pool
 
     def in_use(self) -> Mapping[str, tuple[int, int]]:
-        """Of each SR and host that had one ever: how many are held, and how many wait for one."""
+        """Of each SR and host that had one ever: how many launches hold one, and how many wait.
+
+        The sweeper is not counted: what one that died had borrowed the next pass gives back.
+        """
         redis = self._store.redis
         with reachable():
             known = redis.hkeys(self._store.key("slots", self._pool))
             whats = [name.partition(":")[2] for name in known if name.startswith("most:")]
             return {
-                what: (
-                    redis.zcard(self._key("slot", what)),
-                    redis.zcard(self._key("slotline", what)),
-                )
+                what: (self._launches("slot", what), self._launches("slotline", what))
                 for what in sorted(whats)
             }
+
+    def _launches(self, kind: str, what: str) -> int:
+        found: list[str] = self._store.redis.zrange(self._key(kind, what), 0, -1)
+        return sum(not one.startswith("@") for one in found)
 
     def borrow(self, what: str, most: int) -> bool:
         """Take a slot for the sweeper: whether it has it now, else it is its turn next."""
