@@ -155,8 +155,9 @@ class Beginning:
         """Nothing is remembered."""
 
     def turn(self, held: Callable[[], bool]) -> None:  # noqa: ARG002  what was taken is begun
-        for launch, step in PoolSlots(self.duties.ledger, self.pool).await_given(DISPATCH_EVERY):
-            self.duties.begin(launch, step)
+        given = PoolSlots(self.duties.ledger, self.pool).await_given(DISPATCH_EVERY)
+        if given is not None:
+            self.duties.begin(*given)
 
 
 @dataclass

@@ -75,14 +75,17 @@ class PoolSlots:
         """The sweeper has none any more, also none that one who died had borrowed."""
         self._store.run("borrow", self._pool, "", 0)
 
-    def await_given(self, seconds: float) -> list[tuple[str, str]]:
-        """The launches that were given the slot that they waited for, each with its step."""
-        key = self._store.key("given", self._pool)
+    def await_given(self, seconds: float) -> tuple[str, str] | None:
+        """A launch that was given the slot that it waited for, with its step; None if none was.
+
+        One at a time: what is in the list counts as sent, what was taken out of it does not.
+        """
         with reachable():
-            first = self._store.redis.blpop([key], timeout=seconds)
-            more = self._store.redis.lpop(key, 100) or [] if first else []
-        found = [*(first[1:] if first else ()), *more]
-        return [(launch, step) for launch, _, step in (one.partition(" ") for one in found)]
+            taken = self._store.redis.blpop([self._store.key("given", self._pool)], timeout=seconds)
+        if taken is None:
+            return None
+        launch, _, step = taken[1].partition(" ")
+        return launch, step
 
     def _key(self, kind: str, what: str) -> str:
         return self._store.key(kind, self._pool, what)

@@ -260,12 +260,11 @@ class Keyspace:
     def _llen(self, key: str) -> int:
         return len(self._look(key, list))
 
-    def _lpop(self, key: str, count: str = "") -> Reply:
+    def _lpop(self, key: str) -> Reply:
         found: list[str] = self._look(key, list)
-        gone = found[: whole(count or "1")]
-        del found[: len(gone)]
+        first = found.pop(0) if found else None
         self._tidy(key)
-        return (gone or None) if count else next(iter(gone), None)
+        return first
 
     def _xadd(self, key: str, *words: str) -> str:  # noqa: ARG002  told to people alone
         return f"{self._clock()}-{next(self._ids)}"

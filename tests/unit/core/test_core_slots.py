@@ -62,7 +62,7 @@ def test_who_finds_none_parks_and_gets_the_next_that_is_freed_in_the_order_of_th
     sent(first)
     first.came_out("clone", "OpaqueRef:vm")
 
-    assert PoolSlots(lives.ledger, POOL).await_given(5) == [(urgent.launch.id, names.CLONE)]
+    assert PoolSlots(lives.ledger, POOL).await_given(5) == (urgent.launch.id, names.CLONE)
     assert lives.ledger.record(urgent.launch.id).parked is None
     assert held(lives, SR1) == (1, 1)
     assert take(again(lives, urgent), SR1) == SR1
@@ -160,10 +160,10 @@ def test_the_sweeper_borrows_the_next_one_and_gives_it_back(lives: Lives) -> Non
     lives.ledger.note(first.launch.id, "none of its", "[]")
     first.turn_to_undo(states.FAILED, FAILURE)
     assert PoolSlots(lives.ledger, POOL).borrow(SR1, 1)
-    assert PoolSlots(lives.ledger, POOL).await_given(0.01) == []
+    assert PoolSlots(lives.ledger, POOL).await_given(0.01) is None
     PoolSlots(lives.ledger, POOL).give_back()
 
-    assert PoolSlots(lives.ledger, POOL).await_given(5) == [(waits.launch.id, names.CLONE)]
+    assert PoolSlots(lives.ledger, POOL).await_given(5) == (waits.launch.id, names.CLONE)
 
 
 def over_with(lives: Lives, code: str) -> None:
