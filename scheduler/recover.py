@@ -41,9 +41,13 @@ class Recovery:
         return looked
 
     def look(self, launch: str) -> None:
-        """Look at one launch now, due or not: somebody says that it has news."""
+        """Look at one launch now: somebody says that it has news.
+
+        That may be old news by now, and its message be on its way: then it is not due.
+        """
         for record in self.ledger.records([launch]):
-            if not (record.lease or record.parked):
+            free = not (record.lease or record.parked)
+            if record.ended or (free and self.ledger.postpone(launch)):
                 self.attend(record)
 
     def attend(self, record: Record) -> None:

@@ -132,14 +132,25 @@ def test_who_stands_in_line_is_let_alone(
     assert actions.done == []
 
 
-def test_a_look_does_not_wait_for_the_due_time(
+def test_a_look_at_old_news_sends_nothing_twice(
     lives: Lives, actions: Recorded, recovery: Recovery
 ) -> None:
     launch = lives.running()
     recovery.look(launch)
     recovery.look("l-none")
 
-    assert actions.done == [("begin", launch, names.CONNECT)]
+    assert actions.done == [], "its message was sent when it got its turn"
+
+
+def test_a_look_begins_the_undo_of_what_was_cancelled(
+    lives: Lives, actions: Recorded, recovery: Recovery
+) -> None:
+    launch = lives.running()
+    assert lives.ledger.cancel(launch, ERROR) == "undoing"
+    recovery.look(launch)
+    recovery.look(launch)
+
+    assert actions.done == [("begin", launch, names.UNDO)]
 
 
 def test_a_look_leaves_alone_what_is_held_or_parked(
