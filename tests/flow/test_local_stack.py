@@ -240,7 +240,8 @@ def test_plan_and_pools_are_answered(up: Up, web: str) -> None:
     assert plan.returncode == pools.returncode == 0, plan.stderr + pools.stderr
     planned, (pool,) = json.loads(plan.stdout), json.loads(pools.stdout)
     assert set(planned) == {
-        "pool", "template", "memory", "vcpus", "hosts", "drives", "networks", "calls", "error",
+        "pool", "template", "memory", "vcpus", "placement", "group",
+        "hosts", "drives", "networks", "calls", "error",
     }  # fmt: skip
     assert planned["template"]["name"] == "debian-12"
     assert (pool["name"], pool["reachable"], pool["hosts"]) == ("lab", True, 4)
