@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support.simulators import SimulatorProcess
+from tests.support.simulators import SimulatorProcess, hung
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import WorkerProcess, write_pools
 from workers.embedded import EmbeddedServer
@@ -96,16 +94,6 @@ class Rig:
         self.end(launches)
         self.end(stuck)
         return len(launches) / took
-
-
-@contextmanager
-def hung(pool: SimulatorProcess) -> Iterator[None]:
-    """The pool takes connections, and answers nothing."""
-    os.kill(pool.child.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pool.child.pid, signal.SIGCONT)
 
 
 def _simulator(stack: ExitStack, log: Path, time_scale: float) -> SimulatorProcess:

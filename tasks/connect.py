@@ -1,8 +1,10 @@
 """The first step: reach the pool, and check that all that the request names is there."""
 
+from collections.abc import Callable
+
 from tasks import attaching, graphics, lookup, remains, storage
 from tasks.binding import choices
-from tasks.copies import copies, reached_from, roomiest
+from tasks.copies import Copy, copies, reached_from, roomiest
 from tasks.hunt import loose_before
 from tasks.nets import net_of
 from tasks.setup import DRIVE, setup_sr
@@ -10,19 +12,16 @@ from tasks.source import check_source
 from tasks.suits import check_machine
 from xenlaunch import names
 from xenlaunch.errors import Refused
-from xenlaunch.model import Launch, LaunchRequest, Template
+from xenlaunch.model import Launch, LaunchRequest, Template, TemplateDisk
 from xenlaunch.xapi.pool import Pool
+
+Pin = Callable[[Launch, Pool], Launch]
 
 
 def connect(launch: Launch, pool: Pool) -> Launch:
     """Pin the template, disks and networks that the launch will use. Nothing is made."""
     remains.clear(launch, pool)
-    try:
-        pinned = pin(launch, pool)
-    except Refused:
-        # What the cache does not know may be a moment old: nobody is refused for that.
-        pool.records.barrier()
-        pinned = pin(launch, pool)
+    pinned = surely(pin, launch, pool)
     shared = shared_networks(launch.request, pool)
     if shared:
         # First they are kept from being pruned, then they are looked up: so they will be there.
@@ -30,6 +29,15 @@ def connect(launch: Launch, pool: Pool) -> Launch:
         pool.records.barrier()
         pinned = pin(launch, pool)
     return pinned.but(loose=loose_before(pinned, pool))
+
+
+def surely(pin: Pin, launch: Launch, pool: Pool) -> Launch:
+    """What a launch will use: the cache may be a moment old, so nobody is refused at first sight."""
+    try:
+        return pin(launch, pool)
+    except Refused:
+        pool.records.barrier()
+        return pin(launch, pool)
 
 
 def pin(launch: Launch, pool: lookup.Reader) -> Launch:
@@ -40,18 +48,8 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     row = copy.record
     check_source(row)
     disks, copy_to = storage.copied(request, copy.disks, pool)
-    chosen = Template(
-        ref=copy.ref,
-        uuid=row["uuid"],
-        name=row["name_label"],
-        vbds=len(row["VBDs"]),
-        vifs=len(row["VIFs"]),
-        pv=lookup.is_pv(row),
-        mark=row["other_config"].get(names.OTHER_CONFIG_MARK, ""),
-        copy_to=copy_to,
-        disks=tuple(disks.values()),
-        copies=choices(request, listed),
-    )
+    chosen = pinned_template(copy, copy_to, tuple(disks.values()))
+    chosen = chosen.but(copies=choices(request, listed))
     check_machine(request, row)
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
@@ -71,6 +69,22 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
         sources=sources,
         moves=moves,
         networks=networks(request, pool),
+    )
+
+
+def pinned_template(copy: Copy, copy_to: str, disks: tuple[TemplateDisk, ...]) -> Template:
+    """One copy of a template as a launch remembers it; ``disks`` as its clone has them."""
+    row = copy.record
+    return Template(
+        ref=copy.ref,
+        uuid=row["uuid"],
+        name=row["name_label"],
+        vbds=len(row["VBDs"]),
+        vifs=len(row["VIFs"]),
+        pv=lookup.is_pv(row),
+        mark=row["other_config"].get(names.OTHER_CONFIG_MARK, ""),
+        copy_to=copy_to,
+        disks=disks,
     )
 
 

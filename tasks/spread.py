@@ -10,6 +10,7 @@ from typing import Any, Final
 from tasks import lookup, remains
 from tasks.binding import CLONE
 from tasks.clone import whole_clone, working_name
+from tasks.connect import pinned_template, surely
 from tasks.copied import COPY_SECONDS
 from tasks.copies import copies, copy_of, shape
 from tasks.drives import came_with_clone, drives
@@ -20,7 +21,7 @@ from tasks.storage import name_of
 from xenlaunch import names
 from xenlaunch.errors import Refused
 from xenlaunch.fields import show_size
-from xenlaunch.model import Launch, Template
+from xenlaunch.model import Launch
 from xenlaunch.xapi.pool import Pool
 
 COPY_OF: Final = "copy-of"
@@ -29,12 +30,7 @@ COPY_OF: Final = "copy-of"
 def choose(launch: Launch, pool: Pool) -> Launch:
     """Pin the template and the SR, and see that the copy has room there. Nothing is made."""
     remains.clear(launch, pool)
-    try:
-        pinned = pin(launch, pool)
-    except Refused:
-        # What the cache does not know may be a moment old: nobody is refused for that.
-        pool.records.barrier()
-        pinned = pin(launch, pool)
+    pinned = surely(pin, launch, pool)
     return pinned.but(loose=loose_before(pinned, pool))
 
 
@@ -44,19 +40,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     check_target(pool, source.record["name_label"], sr)
     disks = tuple(disk.but(sr=sr) for disk in source.disks.values())
     check_room(pool, launch.request.name, sr, sum(disk.size for disk in disks))
-    row = source.record
-    chosen = Template(
-        ref=source.ref,
-        uuid=row["uuid"],
-        name=row["name_label"],
-        vbds=len(row["VBDs"]),
-        vifs=len(row["VIFs"]),
-        pv=lookup.is_pv(row),
-        mark=row["other_config"].get(names.OTHER_CONFIG_MARK, ""),
-        copy_to=sr,
-        disks=disks,
-    )
-    return launch.but(template=chosen)
+    return launch.but(template=pinned_template(source, sr, disks))
 
 
 def check_target(pool: lookup.Reader, name: str, sr: str, but: str = "") -> None:

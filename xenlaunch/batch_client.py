@@ -6,6 +6,7 @@ client dies in the middle.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ UNTOLD: Final = (
 )
 
 
-class BatchCalls:
+class BatchCalls(ABC):
     """The part of `LaunchClient` that is about batches."""
 
     _ledger: Ledger
@@ -153,8 +154,9 @@ class BatchCalls:
             raise NoWorker("No worker has registered with this Redis yet: start one first.")
         return found.name
 
+    @abstractmethod
     def _nudge(self, which: str) -> None:
-        raise NotImplementedError
+        """Have somebody look at a launch, or a batch, at once."""
 
 
 def _check_list(

@@ -1,16 +1,12 @@
 """A pool that hangs is left alone, and is felt by nobody but those who wait for it."""
 
-import os
-import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
 
 from tests.support.agreement import Agreement
-from tests.support.simulators import SimulatorProcess, StartSimulator
+from tests.support.simulators import StartSimulator, hung
 from tests.support.stacks import SMALL, Stack
 from tests.support.waiting import wait_until
 from tests.support.worker_processes import StartWorker
@@ -18,16 +14,6 @@ from tests.support.worker_processes import StartWorker
 MANY: Final = 20
 SILENT: Final = "the pool attic, which does not answer since"
 SAID: Final = "does not answer since"
-
-
-@contextmanager
-def hung(pool: SimulatorProcess) -> Iterator[None]:
-    """The pool takes connections, for the kernel does, and answers nothing."""
-    os.kill(pool.child.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pool.child.pid, signal.SIGCONT)
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
 """A simulated pool, as a process of its own: seen only as an operator sees it."""
 
 import json
+import os
 import re
 import secrets
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,3 +108,13 @@ class SimulatorProcess:
     def _address(self, which: str) -> str | None:
         line = re.search(rf"^{which} on (http://\S+)$", self.child.log(), re.MULTILINE)
         return line and line[1]
+
+
+@contextmanager
+def hung(pool: SimulatorProcess) -> Iterator[None]:
+    """The pool takes connections, for the kernel does, and answers nothing."""
+    os.kill(pool.child.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pool.child.pid, signal.SIGCONT)

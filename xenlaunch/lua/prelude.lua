@@ -254,6 +254,13 @@ local function batch_news(batch)
   nudge('all:batches')
 end
 
+-- What lies of a batch is kept for so long from now on (ms).
+local function keep_batch(batch, keep)
+  for _, part in ipairs({ '', ':launches', ':failed' }) do
+    redis.call('PEXPIRE', P .. 'batch:' .. batch .. part, keep)
+  end
+end
+
 -- What is ruled for a batch is carried out launch by launch: a later ruling ends it.
 local function ruled(batch, number)
   return redis.call('HGET', P .. 'batch:' .. batch, 'ruling_no') == number

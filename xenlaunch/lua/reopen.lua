@@ -27,9 +27,7 @@ for _, part in ipairs({ '', ':calls', ':notes', ':made', ':history' }) do
   redis.call('PERSIST', key .. part)
 end
 if r[4] and r[4] ~= '' then
-  for _, part in ipairs({ '', ':launches', ':failed' }) do
-    redis.call('PEXPIRE', P .. 'batch:' .. r[4] .. part, ARGV[4])
-  end
+  keep_batch(r[4], ARGV[4])
   if again then found_again(r[4]) elseif undone ~= '' then lost(r[4]) end
   if again and ruling == '' then overrule(r[4]) end
   if again and ruling ~= '' then set('ruled', ruling) end

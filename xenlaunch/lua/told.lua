@@ -5,9 +5,5 @@ redis.call('ZREM', P .. 'due', id)
 for _, part in ipairs({ '', ':calls', ':notes', ':made', ':history' }) do
   redis.call('PEXPIRE', key .. part, ARGV[3])
 end
-if r[2] and r[2] ~= '' then
-  for _, part in ipairs({ '', ':launches', ':failed' }) do
-    redis.call('PEXPIRE', P .. 'batch:' .. r[2] .. part, ARGV[3])
-  end
-end
+if r[2] and r[2] ~= '' then keep_batch(r[2], ARGV[3]) end
 return 1
