@@ -32,7 +32,7 @@ def connect(launch: Launch, pool: Pool) -> Launch:
 
 
 def surely(pin: Pin, launch: Launch, pool: Pool) -> Launch:
-    """What a launch will use: the cache may be a moment old, so nobody is refused at first sight."""
+    """What a launch will use: the cache may be a moment old, so it is looked at twice."""
     try:
         return pin(launch, pool)
     except Refused:
