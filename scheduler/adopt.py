@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.generation import Generations
+from tasks.drives import is_marked
+from tasks.looking import look
 from tasks.poll import host_of
 from tasks.remains import half_made_by
 from tasks.told import usable
@@ -77,7 +79,7 @@ class Adoption:
         vms = reach.records.all("vm")
         disks = reach.session.read("VDI.get_all_records_where", OUR_DISKS)
         done = Counter(self.settled(reach, found) for found in self.owned(reach, vms))
-        for launch, there in self.half_made(vms, disks).items():
+        for launch, there in self.half_made(reach, vms, disks).items():
             done[self.unsettled(launch, there)] += 1
         return done
 
@@ -120,18 +122,38 @@ class Adoption:
 
     # What is half made
 
-    def half_made(self, vms: Mapping[str, Row], disks: Mapping[str, Row]) -> dict[str, list[Made]]:
-        """All that is half made, by launch."""
+    def half_made(
+        self, reach: Reach, vms: Mapping[str, Row], disks: Mapping[str, Row]
+    ) -> dict[str, list[Made]]:
+        """All that is half made, by launch.
+
+        A VM is marked as its owner's right after its disks: so while it is not, neither are they.
+        """
+        makers = {ref: half_made_by(row, self.deployment) for ref, row in vms.items()}
+        loose = {ref: row for ref, row in disks.items() if not is_settled(row)}
         found: dict[str, list[Made]] = {}
-        for ref, row in vms.items():
-            found.setdefault(half_made_by(row, self.deployment), []).append(
-                Made("VM", ref, row["uuid"])
-            )
-        for ref, row in disks.items():
-            launch = "" if is_settled(row) else launch_of_disk(ref, row, self.deployment)
+        for ref in filter(makers.get, makers):
+            found.setdefault(makers[ref], []).append(Made("VM", ref, vms[ref]["uuid"]))
+        for ref, row in (loose | self.disks_of(reach, makers)).items():
+            launch = launch_of_disk(ref, row, self.deployment)
             found.setdefault(launch, []).append(Made("VDI", ref, row["uuid"]))
         found.pop("", None)
         return found
+
+    def disks_of(self, reach: Reach, makers: Mapping[str, str]) -> dict[str, Row]:
+        """The disks that launches have made anew for these VMs, if they made the VM too."""
+        marked = (
+            row
+            for row in reach.records.all("vbd").values()
+            if row["type"] == "Disk" and is_marked(row, f"{self.deployment}/")
+        )
+        held = {row["VDI"]: makers.get(row["VM"]) for row in marked}
+        rows = {ref: look(reach.session, "VDI", ref) for ref, maker in held.items() if maker}
+        return {
+            ref: row
+            for ref, row in rows.items()
+            if row is not None and launch_of_disk(ref, row, self.deployment) == held[ref]
+        }
 
     def unsettled(self, launch: str, there: list[Made]) -> str:
         """Nobody knows of it: the sweeper's, after its grace. Else it is the launch's own affair,

@@ -82,6 +82,9 @@ def test_the_master_moves_in_the_middle_of_a_batch(make_stack: MakeStack) -> Non
 
 # Hosts
 
+STARTS = 4
+"""So many start at once on one host: fewer than its slots."""
+
 
 def starting_on(stack: Stack, host: str) -> int:
     vms = stack.vms().values()
@@ -95,15 +98,15 @@ def test_a_host_dies_while_its_vms_start(make_stack: MakeStack, *, back: bool) -
     before = stack.lasting()
     stack.pool.control("PUT", "/latency", {"VM.start": 300})
     stack.start_worker()
-    launches = stack.submit(6, host="host-2", **SMALL)
-    wait_until(lambda: starting_on(stack, "host-2") == 6, 60, "all VMs start on host-2")
+    launches = stack.submit(STARTS, host="host-2", **SMALL)
+    wait_until(lambda: starting_on(stack, "host-2") == STARTS, 60, "all VMs start on host-2")
     stack.pool.control("PUT", "/latency", {"VM.start": None})
     stack.pool.control("POST", "/hosts/host-2/kill")
     if back:
         stack.pool.control("POST", "/hosts/host-2/revive")
     ended = stack.ended(launches, 110)
 
-    assert Counter(status.state for status in ended) == {"succeeded": 6}, ended
+    assert Counter(status.state for status in ended) == {"succeeded": STARTS}, ended
     assert back or "host-2" not in {status.host for status in ended}
     Agreement(stack, before, ended).assert_holds()
     assert "VM.power_state_reset" not in {call["method"] for call in stack.pool.calls()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.test_adopt import DISK, Make, adopt, request, swept
+from tests.flow.test_adopt import DISK, Make, adopt, await_swept, request
 from tests.flow.test_adopt import make as make  # noqa: PLC0414  a fixture
 from tests.support.stacks import SMALL, Stack
 from tests.support.waiting import wait_until
@@ -104,7 +104,7 @@ def test_redis_goes_back_in_the_middle_of_a_batch(
     states = Counter(status.state for status in ended)
     assert told["was"] == "rolled back"
     assert states["succeeded"] >= 20, states
-    wait_until(lambda: swept(stack), 60, "what was half made is swept")
+    await_swept(stack, 60)
     vms_agree(stack, ended)
     stack.assert_nothing_held()
     clones = [call for call in stack.changing_calls() if call["method"] == "Async.VM.clone"]

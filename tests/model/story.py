@@ -4,6 +4,7 @@ Each rule is one sentence, told in the order in which it happened; what fails is
 shortest story that still goes wrong.
 """
 
+from collections import Counter
 from typing import Any, Final
 
 from hypothesis import note
@@ -29,8 +30,9 @@ TROUBLES: Final = tuple(trouble for trouble in Trouble if trouble is not Trouble
 class Story(RuleBasedStateMachine):
     """Two workers, one pool, one or two launches."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends: Counter[str]) -> None:
         super().__init__()
+        self.ends = ends
         self.world = World(note)
         self.wakes_late = False
         self.cancelled = 0
@@ -41,6 +43,7 @@ class Story(RuleBasedStateMachine):
             self.world.settle(wakes_late=self.wakes_late)
             for launch in self.world.launches:
                 note(f"In the end {launch} is {self.world.state(launch)}.")
+                self.ends[self.world.ledger.record(launch).state] += 1
             wrong = verdict(self.world)
         finally:
             self.world.close()

@@ -2,8 +2,9 @@
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -17,11 +18,15 @@ TOGETHER = 50
 
 @dataclass
 class Told:
-    """How many stories were told, in how long, and what went wrong in the last of them."""
+    """How many stories were told, in how long, and what went wrong in the last of them.
+
+    ``ends``: how many of their launches ended in which state.
+    """
 
     stories: int
     seconds: float
     wrong: str = ""
+    ends: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         a_minute = self.stories / max(self.seconds, 0.001) * 60
@@ -34,7 +39,7 @@ def tell(first: int, enough: Callable[[int, float], bool], *, shrink: bool) -> T
     told = Told(0, 0.0)
     for number in itertools.count(first):
         try:
-            _tell_some(number, shrink=shrink)
+            _tell_some(number, told.ends, shrink=shrink)
         except AssertionError as wrong:
             if shrink:
                 raise
@@ -46,9 +51,10 @@ def tell(first: int, enough: Callable[[int, float], bool], *, shrink: bool) -> T
     raise AssertionError
 
 
-def _tell_some(number: int, *, shrink: bool) -> None:
+def _tell_some(number: int, ends: Counter[str], *, shrink: bool) -> None:
     class Seeded(Story):
-        pass
+        def __init__(self) -> None:
+            super().__init__(ends)
 
     run_state_machine_as_test(
         seed(number)(Seeded),

@@ -95,18 +95,19 @@ class Rows:
         about = {"MTU": "1500", "bridge": "xenbr1", "other_config": {}}
         network = self.add("network", name_label=NETWORK, **about)
         for number in (1, 2):
-            self._add_host(f"host-{number}", network)
+            self._add_host(f"host-{number}", network, sr)
         vm = self.add("VM", **{**VM, "name_label": TEMPLATE, "is_a_template": True})
         disk = self.add("VDI", **{**VDI, "name_label": "system", "SR": sr})
         self.add("VBD", **VBD, VM=vm, VDI=disk)
         self.add("VIF", **VIF, VM=vm, network=network, MAC="00:16:3e:00:00:01")
 
-    def _add_host(self, name: str, network: str) -> None:
+    def _add_host(self, name: str, network: str, sr: str) -> None:
         metrics = self.add("host_metrics", memory_total=64 * GIB, live=True)
         about = {"enabled": True, "memory_overhead": 0, "cpu_info": {"cpu_count": "16"}}
         about |= {"API_version_major": 2, "API_version_minor": 23}
         host = self.add("host", name_label=name, metrics=metrics, **about)
         self.add("PIF", network=network, host=host, currently_attached=True, bond_slave_of=NULL)
+        self.add("PBD", SR=sr, host=host, currently_attached=True)
 
     def add(self, cls: str, **values: Any) -> str:
         number = next(self._numbers)

@@ -337,6 +337,7 @@ class World:
         found = {
             "recover": self._next_due() <= TIME.ms,
             "dispatch": self.keyspace.run("ZCARD", f"xenlaunch:waiting:{POOL}"),
+            "begin": self.keyspace.run("LLEN", f"xenlaunch:given:{POOL}"),
             "watch": self.keyspace.run("HLEN", f"xenlaunch:parked:{POOL}"),
         }
         return [role for role, has_work in found.items() if has_work]

@@ -1,10 +1,12 @@
 """What the ledger takes from a pool that knows more than it, over a real server."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from scheduler.adopt import Adoption
 from tests.unit.core.lives import DEPLOYMENT, ERROR, POOL, Lives, call, made_vm, request
 from xenlaunch import names, states
 from xenlaunch.adopting import Found, adopt, roll_back, unknown_to
@@ -201,3 +203,34 @@ def test_a_launch_of_which_the_pool_holds_more_is_undone_with_all_of_it(lives: L
     assert roll_back(lives.ledger, launch, [VM]) == "stale"
     assert roll_back(lives.ledger, launch_id(DEPLOYMENT, "nobody's"), [VM]) == "stale"
     lives.ledger.told(launch)
+
+
+# What is half made
+
+
+@pytest.mark.parametrize("is_the_vm_finished", [False, True])
+def test_a_disk_is_its_owners_only_when_its_vm_is(*, is_the_vm_finished: bool) -> None:
+    """A ledger that went back to before the disk was made would have another made beside it."""
+    launch, finished = "l-aaaaaaaaaaaaaaaa", {names.OTHER_CONFIG_FINISHED: "…"}
+    mark = {names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/u-vm"}
+    vm = {
+        "uuid": "u-vm",
+        "name_label": names.working_name(DEPLOYMENT, launch, 1),
+        "is_a_snapshot": False,
+        "other_config": mark | (finished if is_the_vm_finished else {}),
+    }
+    disk_mark = {names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/vdi:0"}
+    disk = {"uuid": "u-vdi", "is_a_snapshot": False, "other_config": disk_mark | finished}
+    drive_mark = {names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/vbd:0"}
+    drive = {"VM": "vm", "VDI": "vdi", "type": "Disk", "other_config": drive_mark}
+    reach: Any = SimpleNamespace(
+        records=SimpleNamespace(all={"vbd": {"vbd": drive}}.get),
+        session=SimpleNamespace(read=lambda _method, ref: {"vdi": disk}[ref]),
+    )
+    nobody: Any = None
+    adoption = Adoption(nobody, nobody, DEPLOYMENT, nobody)
+
+    found = adoption.half_made(reach, {"vm": vm}, {})
+
+    both = {launch: [Made("VM", "vm", "u-vm"), Made("VDI", "vdi", "u-vdi")]}
+    assert found == ({} if is_the_vm_finished else both)
