@@ -8,12 +8,17 @@ from typing import Any, Final
 
 from tests.storm.checker import Expected
 from tests.storm.lives import BY_NAME, RICH, SMALL, Life
+from tests.storm.policies import Batches, ends_of
 from tests.storm.rig import DEPLOYMENT, Rig
 from xenlaunch import LaunchClient
 from xenlaunch.errors import StoreUnreachable, SubmitUnknown
 from xenlaunch.ledger import launch_id
 from xenlaunch.model import LaunchRequest
 from xenlaunch.rulings import CANCELLED_BY_OWNER
+
+APART: Final = {"group": {"name": "db", "keep": "apart"}, "start_within": 20}
+"""There are few hosts: where each has one, the next waits, and not for ever."""
+TOGETHER: Final = {"group": {"name": "web", "keep": "together", "best_effort": True}}
 
 SHARES: Final[tuple[tuple[Life, int], ...]] = (
     (Life("plain", {"nics": [{"network": "guest"}]}), 38),
@@ -23,6 +28,9 @@ SHARES: Final[tuple[tuple[Life, int], ...]] = (
     (BY_NAME["boots paravirtualised"], 3),
     (BY_NAME["fails at its start"], 8),
     (BY_NAME["is kept"], 3),
+    (Life("apart from others", APART, frozenset({"succeeded", "failed"})), 4),
+    (Life("together with others", TOGETHER), 4),
+    (Life("packed, of somebody", {"strategy": "pack", "owner": "team-a", "priority": 3}), 4),
     (BY_NAME["goes elsewhere"], 6),
     (BY_NAME["finds the pool busy"], 5),
     (BY_NAME["asks for what there is not"], 3),
@@ -35,7 +43,7 @@ CANCELLED: Final = 0.12
 CANCEL_WITHIN: Final = 12.0
 TWICE: Final = 0.04
 """So many are submitted by two clients at the same moment, with the same token."""
-BATCHED: Final = 0.05
+BATCHED: Final = 0.08
 BATCH: Final = 4
 
 
@@ -52,6 +60,7 @@ class Demand:
         self._most = most
         self._count = 0
         self._cancels: list[tuple[float, str]] = []
+        self.batches = Batches(rig, chance)
         self._unsent: list[Callable[[], object]] = []
         self._second = LaunchClient(rig.redis.url)
         self._together = ThreadPoolExecutor(2)
@@ -65,6 +74,7 @@ class Demand:
         while self._unsent:
             self._try(self._unsent.pop())
         self._cancel()
+        self.in_flight |= self.batches.ended_now()
         self.in_flight = self.rig.untold(list(self.in_flight))
         while more and len(self.in_flight) < self._most:
             self._submit()
@@ -93,12 +103,16 @@ class Demand:
 
     def _submit_batch(self, life: Life, token: str) -> None:
         tokens = [f"{token}/{index}" for index in range(1, BATCH + 1)]
-        requests = [self._prepare(life, launch_id(DEPLOYMENT, one)) for one in tokens]
-        self._send([lambda: self.rig.client.submit_batch(requests, token=token)])
+        launches = [launch_id(DEPLOYMENT, one) for one in tokens]
+        policy = self.batches.policy(launches)
+        requests = [self._prepare(life, launch, ends_of(policy)) for launch in launches]
+        self._send([lambda: self.batches.submit(requests, token, policy)])
 
-    def _prepare(self, life: Life, launch: str) -> LaunchRequest:
+    def _prepare(
+        self, life: Life, launch: str, also: frozenset[str] = frozenset()
+    ) -> LaunchRequest:
         """Remember what comes of it, and set what befalls it, before it is there."""
-        ends = life.ends
+        ends = life.ends | also
         if self._chance.random() < CANCELLED:
             when = time.monotonic() + self._chance.uniform(0, CANCEL_WITHIN)
             self._cancels.append((when, launch))

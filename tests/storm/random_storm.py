@@ -111,7 +111,7 @@ class Storm:
     def _calms_down(self) -> bool:
         self._act(time.monotonic())
         self._look(more=False)
-        return not (self._acts or self.demand.in_flight)
+        return not (self._acts or self.demand.in_flight or self.demand.batches.going_on)
 
     def _look(self, *, more: bool) -> None:
         self.rig.tend()
@@ -154,8 +154,9 @@ class Storm:
             self.before, rig.pool.state(), rig.ledger, rig.redis.url, self.demand.expected
         )
         self.round.findings = found + in_the_log(rig.pool.control("GET", "/calls?changing=1"))
-        records = rig.ledger.records(list(self.demand.expected))
-        self.round.ends.update(record.state for record in records)
+        records = {one.id: one for one in rig.ledger.records(list(self.demand.expected))}
+        self.round.findings += Findings(wrong=tuple(self.demand.batches.wrong(records)))
+        self.round.ends.update(record.state for record in records.values())
         self.round.recoveries = self.recovery.seconds
         self.round.from_death = self.recovery.from_death
 
