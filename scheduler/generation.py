@@ -10,6 +10,7 @@ Redis and the pool asked.
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from xenlaunch import names
@@ -28,6 +29,15 @@ LISTEN_SECONDS: Final = 60.0
 """After so long a silence the cache is not believed: a quiet pool is heard twice as often."""
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What the pool, held against what the ledger knew, came to; and when."""
+
+    at: float
+    known: Known
+    verdict: str
+
+
 class Generations:
     """The generation of this process's ledger, held against that of each pool."""
 
@@ -43,7 +53,7 @@ class Generations:
         self._reach = reach
         self._clock = clock
         self._claims: Mapping[str, str] = {}
-        self._answers: dict[str, tuple[float, str]] = {}
+        self._answers: dict[str, _Answer] = {}
         self._asking: dict[str, threading.Lock] = {}
 
     @property
@@ -71,14 +81,18 @@ class Generations:
         with self._asking.setdefault(pool, threading.Lock()):
             verdict = self._recent(pool)
             if not verdict:
-                verdict = self.ask(pool)
-                self._answers[pool] = (self._clock(), verdict)
+                known, verdict = self._asked(pool)
+                self._answers[pool] = _Answer(self._clock(), known, verdict)
         if verdict != OURS:
             raise Busy("GENERATION_DIFFERS", [pool], trouble(pool, verdict))
 
     def _recent(self, pool: str) -> str:
-        since, verdict = self._answers.get(pool, (0.0, ""))
-        return verdict if self._clock() - since < ASK_EVERY else ""
+        """The verdict of a moment ago, if it was on what the ledger says now."""
+        last, claims = self._answers.get(pool), self._claims
+        now = Known.of(claims, pool) if "generation" in claims else Known("")
+        if last is None or replace(last.known, claimed=now.claimed) != now:
+            return ""
+        return last.verdict if self._clock() - last.at < ASK_EVERY else ""
 
     def _cached(self, pool: str, claims: Mapping[str, str]) -> str:
         """The verdict as far as this process knows without asking anybody, or ''."""

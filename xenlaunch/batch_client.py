@@ -135,6 +135,9 @@ class BatchCalls(ABC):
         self._again(batch)
 
     def _again(self, batch: str) -> BatchStatus:
+        status = self.batch_status(batch)
+        if status.succeeded == status.count:
+            raise TooLate(NOTHING_FAILED.format(batch))
         verdicts = set(self._ruled(batch, AGAIN, "Begun again by its owner."))
         if not verdicts & {"undoing", "waiting", "done"}:
             raise TooLate((UNTOLD if "untold" in verdicts else NOTHING_FAILED).format(batch))

@@ -27,6 +27,7 @@ def slow(make_stack: MakeStack) -> Stack:
 @pytest.fixture
 def flower(stack: Stack, tmp_path: Path) -> Iterator[FlowerProcess]:
     with run_flower(stack.url, tmp_path) as process:
+        process.await_events()
         yield process
 
 
@@ -143,6 +144,7 @@ def test_who_may_not_is_refused(stack: Stack, flower: FlowerProcess) -> None:
 
 def test_rows_say_which_vm_and_states_of_ours_are_seen(slow: Stack, tmp_path: Path) -> None:
     with run_flower(slow.url, tmp_path) as flower:
+        flower.await_events()
         launch = slow.submit(name="seen")[0]
         slow.until(launch, "start", "VM to start")
 

@@ -89,6 +89,10 @@ class FlowerProcess:
         ]  # fmt: skip
         return {path: self.ask(path) for path in paths}
 
+    def await_events(self) -> None:
+        """Wait until it hears a worker: what is told before that, it never knows."""
+        wait_until(lambda: self.read("/workers?json=1")["data"], 20, "Flower hears the worker")
+
     def stop(self) -> None:
         self.child.stop(grace=10)
 

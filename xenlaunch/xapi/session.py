@@ -324,10 +324,14 @@ class Session:
 
     def _knock(self, address: str, ref: str, seconds: float | None = None) -> str:
         wait = self._login_seconds if seconds is None else seconds
-        params = [ref, ref]
-        return str(
-            self._transport.post(address, "session.get_uuid", params, read_seconds=wait, hide=[ref])
-        )
+        ask, params = "session.get_uuid", [ref, ref]
+        try:
+            uuid = self._transport.post(address, ask, params, read_seconds=wait, hide=[ref])
+        except Refused as refused:
+            if refused.code in _GONE:  # logged out between being let in and being looked up
+                raise refusal(ask, "SESSION_INVALID", []) from refused
+            raise
+        return str(uuid)
 
     def _drop(self, ref: str) -> None:
         with self._state:

@@ -132,6 +132,26 @@ def test_a_cache_that_is_behind_refuses_nobody(generations: Generations, one: On
     generations.permit(POOL)
 
 
+@pytest.mark.parametrize(
+    "later", [{"generation": "b"}, {"generation": "a", f"epoch:{POOL}": "1"}, {}]
+)
+def test_an_answer_counts_only_for_the_ledger_that_it_was_given_to(
+    lives: Lives, one: OnePool, later: dict[str, str]
+) -> None:
+    """A Redis may be wiped, or go back, within the moment for which an answer is believed."""
+    lives.ledger.register(DEPLOYMENT, "a", [POOL])
+    generations = Generations(lives.ledger, DEPLOYMENT, one.reach, clock=lambda: 1000.0)
+    one.cached = {}
+    generations.permit(POOL)
+    lives.redis.delete(lives.ledger.store.key("deployment"))
+    if later:
+        lives.redis.hset(lives.ledger.store.key("deployment"), mapping={**later, "name": "x"})
+    one.other_config[EPOCH] = "7"
+    generations.heard(later)
+
+    refused(generations)
+
+
 def test_a_cache_that_hears_nothing_is_not_believed(generations: Generations, one: OnePool) -> None:
     generations.permit(POOL)
     one.cached = dict(one.other_config)

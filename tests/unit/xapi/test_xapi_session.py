@@ -270,6 +270,17 @@ def test_a_session_whose_uuid_cannot_be_had_is_not_left_behind(
     assert host.sessions == {}
 
 
+def test_a_session_that_goes_while_it_is_looked_up_is_lost_and_nothing_is_refused(
+    serve: Serve, host: Host, open_session: Open
+) -> None:
+    host.answers["session.get_uuid"] = lambda line, call: line.error(
+        call, "HANDLE_INVALID", "session", call["params"][0]
+    )
+
+    with pytest.raises(Busy):
+        open_session(serve(host).url).read("VM.get_all")
+
+
 def test_plain_http_is_bad_settings_from_the_start() -> None:
     with pytest.raises(BadSettings, match="allow_http"):
         Session("lab", ["http://127.0.0.1"], "root", lambda: SecretStr(""), Trust())
