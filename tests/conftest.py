@@ -15,6 +15,17 @@ from workers.embedded import EmbeddedServer
 pytest_plugins = ["tests.support.leaving_out"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what may take longest: of tests side by side none is left alone at the end."""
+    items.sort(key=lambda item: -patience(item))
+
+
+def patience(item: pytest.Item) -> float:
+    """For how many seconds a test has asked beyond the usual."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One server for the run, or for each of its parallel halves; it keeps nothing past a test."""

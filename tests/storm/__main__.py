@@ -31,7 +31,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     points = commands.add_parser("points", help="strike the crash points")
     points.add_argument("--only", default="", help="those that have this in their names")
-    points.add_argument("--share", type=int, help="a tenth of them: 0 to 9")
+    points.add_argument("--share", type=int, help="a twentieth of them: 0 to 19")
     points.add_argument(
         "--stall", metavar="SECONDS", help="a worker does not die at its point, but stands still"
     )

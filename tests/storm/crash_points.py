@@ -182,7 +182,7 @@ def number_of(one: Doomed | Adopted) -> int:
     return int.from_bytes(hashlib.sha256(str(one).encode()).digest()[:4])
 
 
-SHARES: Final = 10
+SHARES: Final = 20
 """In so many parts the points are taken, one with each run of the suite."""
 
 
