@@ -59,6 +59,8 @@ def _of_the_vm(state: State, vm: Row, record: Record, template: Row) -> dict[str
     }
     wanted |= {name: request.memory or template[name] for name in limits}
     wanted |= {name: request.vcpus or template[name] for name in ("VCPUs_max", "VCPUs_at_startup")}
+    if request.group:
+        wanted["other_config"][names.OTHER_CONFIG_GROUP] = request.group.mark
     if request.host:
         hosts = {row["name_label"]: host for host, row in state["host"].items()}
         wanted["affinity"] = hosts[request.host]

@@ -30,7 +30,7 @@ SHARES: Final[tuple[tuple[Life, int], ...]] = (
     (BY_NAME["is kept"], 3),
     (Life("apart from others", APART, frozenset({"succeeded", "failed"})), 4),
     (Life("together with others", TOGETHER), 4),
-    (Life("packed, of somebody", {"strategy": "pack", "owner": "team-a", "priority": 3}), 4),
+    (Life("of somebody, and first", {"owner": "team-a", "priority": 3}), 4),
     (BY_NAME["goes elsewhere"], 6),
     (BY_NAME["finds the pool busy"], 5),
     (BY_NAME["asks for what there is not"], 3),
