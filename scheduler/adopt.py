@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.generation import Generations
-from tasks.drives import is_marked
-from tasks.looking import look
 from tasks.poll import host_of
-from tasks.remains import half_made_by
+from tasks.remains import half_made_by, new_disks
 from tasks.told import usable
 from xenlaunch import names, states
 from xenlaunch.adopting import Found, adopt, roll_back, unknown_to
@@ -129,31 +127,18 @@ class Adoption:
 
         A VM is marked as its owner's right after its disks: so while it is not, neither are they.
         """
-        makers = {ref: half_made_by(row, self.deployment) for ref, row in vms.items()}
-        loose = {ref: row for ref, row in disks.items() if not is_settled(row)}
         found: dict[str, list[Made]] = {}
-        for ref in filter(makers.get, makers):
-            found.setdefault(makers[ref], []).append(Made("VM", ref, vms[ref]["uuid"]))
-        for ref, row in (loose | self.disks_of(reach, makers)).items():
+        rows = {ref: row for ref, row in disks.items() if not is_settled(row)}
+        for ref, row in vms.items():
+            launch = half_made_by(row, self.deployment)
+            if launch:
+                found.setdefault(launch, []).append(Made("VM", ref, row["uuid"]))
+                rows |= new_disks(reach.session, self.deployment, launch, ref)
+        for ref, row in rows.items():
             launch = launch_of_disk(ref, row, self.deployment)
             found.setdefault(launch, []).append(Made("VDI", ref, row["uuid"]))
         found.pop("", None)
         return found
-
-    def disks_of(self, reach: Reach, makers: Mapping[str, str]) -> dict[str, Row]:
-        """The disks that launches have made anew for these VMs, if they made the VM too."""
-        marked = (
-            row
-            for row in reach.records.all("vbd").values()
-            if row["type"] == "Disk" and is_marked(row, f"{self.deployment}/")
-        )
-        held = {row["VDI"]: makers.get(row["VM"]) for row in marked}
-        rows = {ref: look(reach.session, "VDI", ref) for ref, maker in held.items() if maker}
-        return {
-            ref: row
-            for ref, row in rows.items()
-            if row is not None and launch_of_disk(ref, row, self.deployment) == held[ref]
-        }
 
     def unsettled(self, launch: str, there: list[Made]) -> str:
         """Nobody knows of it: the sweeper's, after its grace. Else it is the launch's own affair,

@@ -88,8 +88,7 @@ class Generations:
 
     def _recent(self, pool: str) -> str:
         """The verdict of a moment ago, if it was on what the ledger says now."""
-        last, claims = self._answers.get(pool), self._claims
-        now = Known.of(claims, pool) if "generation" in claims else Known("")
+        last, now = self._answers.get(pool), Known.of(self._claims, pool)
         if last is None or replace(last.known, claimed=now.claimed) != now:
             return ""
         return last.verdict if self._clock() - last.at < ASK_EVERY else ""
@@ -110,10 +109,9 @@ class Generations:
     def _asked(self, pool: str) -> tuple[Known, str]:
         """What the ledger knows of a pool, and the verdict on just that."""
         self.refresh()
-        claims = self._claims
-        if "generation" not in claims:
-            return Known(""), ANOTHER
-        known = Known.of(claims, pool)
+        known = Known.of(self._claims, pool)
+        if not known.generation:
+            return known, ANOTHER
         verdict = judge(known, self.borne(pool))
         if verdict == FREE:
             # Of two ledgers that are new to a pool, one is first.

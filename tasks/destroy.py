@@ -53,7 +53,7 @@ def is_still_ours(launch: Launch, record: dict[str, Any]) -> bool:
 def know(launch: Launch, pool: Pool, record: dict[str, Any]) -> None:
     """What a ledger that was read back from the pool may not know of: a VM, and its new disks."""
     pool.know("VM", launch.vm, record["uuid"])
-    for vdi in new_disks(pool, launch.deployment, launch.id, launch.vm):
+    for vdi, _ in new_disks(pool, launch.deployment, launch.id, launch.vm):
         pool.know("VDI", vdi)
     if is_copy(record):
         know_copied_disks(launch, pool)

@@ -73,15 +73,17 @@ def remove_half_made(hands: Hands, deployment: str, launch: str, vm: str) -> lis
         running = Busy("CLONE_RUNNING", [vm], "The pool still works on an earlier clone.")
         return [("VM", vm, running)]
     failed = attempt("VM", stop, hands, vm)
-    for disk in () if failed else new_disks(hands, deployment, launch, vm):
+    for disk, _ in () if failed else new_disks(hands, deployment, launch, vm):
         hands.know("VDI", disk)
         failed += attempt("VDI", remove_disk, hands, disk)
     return failed or remove_vm(hands, vm)
 
 
-def new_disks(pool: Asked, deployment: str, launch: str, vm: str) -> Iterator[str]:
-    """The disks of a VM that were made anew for its launch."""
+def new_disks(
+    pool: Asked, deployment: str, launch: str, vm: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The disks of a VM that were made anew for its launch: ref and record."""
     for row in drives(pool, vm).values():
         disk = look(pool, "VDI", row["VDI"]) if row["type"] == "Disk" else None
         if disk is not None and launch_of_disk(row["VDI"], disk, deployment) == launch:
-            yield row["VDI"]
+            yield row["VDI"], disk

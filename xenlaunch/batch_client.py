@@ -108,7 +108,7 @@ class BatchCalls(ABC):
         Returns at once. Raises `StillRunning` while the batch is being undone, `TooLate` where
         nothing is missing.
         """
-        return self._again(batch)
+        return self._again(self.batch_status(batch))
 
     # For one and all
 
@@ -130,12 +130,13 @@ class BatchCalls(ABC):
         self._nudge(batch)
 
     def _retry_all(self, batch: str) -> None:
-        if self.batch_status(batch).going_on:
-            raise StillRunning(NOT_ENDED.format(batch))
-        self._again(batch)
-
-    def _again(self, batch: str) -> BatchStatus:
         status = self.batch_status(batch)
+        if status.going_on:
+            raise StillRunning(NOT_ENDED.format(batch))
+        self._again(status)
+
+    def _again(self, status: BatchStatus) -> BatchStatus:
+        batch = status.id
         if status.succeeded == status.count:
             raise TooLate(NOTHING_FAILED.format(batch))
         verdicts = set(self._ruled(batch, AGAIN, "Begun again by its owner."))

@@ -35,7 +35,7 @@ class Known:
     @classmethod
     def of(cls, claims: Mapping[str, str], pool: str) -> "Known":
         return cls(
-            claims["generation"],
+            claims.get("generation", ""),
             f"claimed:{pool}" in claims,
             claims.get(f"epoch:{pool}", ""),
             claims.get(f"wish:{pool}", ""),

@@ -58,6 +58,7 @@ def test_each_role_does_its_work_and_is_refused_nothing(
         worker.child.start(timeout=30)
         stack.callback(flower.stop)
         flower.child.start(timeout=30)
+        flower.await_events()
         client = stack.enter_context(LaunchClient(url))
 
         assert client.result(client.submit(REQUEST).id, timeout=30).vm_uuid

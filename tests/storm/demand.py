@@ -104,7 +104,7 @@ class Demand:
     def _submit_batch(self, life: Life, token: str) -> None:
         tokens = [f"{token}/{index}" for index in range(1, BATCH + 1)]
         launches = [launch_id(DEPLOYMENT, one) for one in tokens]
-        policy = self.batches.policy(launches)
+        policy = self.batches.choose(launches)
         requests = [self._prepare(life, launch, ends_of(policy)) for launch in launches]
         self._send([lambda: self.batches.submit(requests, token, policy)])
 

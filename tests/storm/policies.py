@@ -25,8 +25,8 @@ class Batches:
     asked: dict[tuple[str, ...], BatchPolicy] = field(default_factory=dict)
     going_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def policy(self, launches: Sequence[str]) -> BatchPolicy:
-        """How much of these must come up."""
+    def choose(self, launches: Sequence[str]) -> BatchPolicy:
+        """Decide how much of these must come up, and remember it."""
         policy = self.chance.choice(POLICIES)
         self.asked[tuple(launches)] = policy
         return policy

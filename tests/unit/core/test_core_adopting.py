@@ -223,10 +223,8 @@ def test_a_disk_is_its_owners_only_when_its_vm_is(*, is_the_vm_finished: bool) -
     disk = {"uuid": "u-vdi", "is_a_snapshot": False, "other_config": disk_mark | finished}
     drive_mark = {names.OTHER_CONFIG_MARK: f"{DEPLOYMENT}/{launch}/vbd:0"}
     drive = {"VM": "vm", "VDI": "vdi", "type": "Disk", "other_config": drive_mark}
-    reach: Any = SimpleNamespace(
-        records=SimpleNamespace(all={"vbd": {"vbd": drive}}.get),
-        session=SimpleNamespace(read=lambda _method, ref: {"vdi": disk}[ref]),
-    )
+    answers = {"VBD.get_all_records_where": {"vbd": drive}, "VDI.get_record": disk}
+    reach: Any = SimpleNamespace(session=SimpleNamespace(read=lambda method, _: answers[method]))
     nobody: Any = None
     adoption = Adoption(nobody, nobody, DEPLOYMENT, nobody)
 
