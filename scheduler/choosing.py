@@ -10,52 +10,13 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
 
-from scheduler.inventory import Inventory
-from scheduler.placement import HostRoom, NoRoom, place
+from scheduler.placement import NoRoom
 from scheduler.strategies import Standing, share
+from scheduler.view import Pools, View
 from xenlaunch.errors import Busy, PoolError, Refused
 from xenlaunch.groups import TOGETHER
-from xenlaunch.ledger import Ledger
 from xenlaunch.model import LaunchRequest
-
-FRESH_SECONDS: Final = 1.0
-"""How long a look at the pools serves those who are accepted after it."""
-
-SAMPLE: Final = 50
-"""The memory that a line waits for is reckoned from so many at its head."""
-
-
-class Pools(Protocol):
-    """What is asked about the pools."""
-
-    @property
-    def pools(self) -> tuple[str, ...]: ...
-
-    @property
-    def ledger(self) -> Ledger: ...
-
-    def answering(self, pool: str) -> Inventory:
-        """The pool, if it answers and may be used; else `PoolError`, soon."""
-        ...
-
-
-@dataclass
-class Seen:
-    """A pool at one look, and what has been promised of it since."""
-
-    inventory: Inventory
-    hosts: Mapping[str, HostRoom]
-    free: int
-    launches: int
-    verdicts: dict[LaunchRequest, NoRoom | None] = field(default_factory=dict)
-
-    @property
-    def standing(self) -> Standing:
-        usable = (host.memory for host in self.hosts.values() if host.usable)
-        return Standing(self.free, sum(usable), self.launches)
 
 
 class Choosing:
@@ -63,9 +24,8 @@ class Choosing:
 
     def __init__(self, pools: Pools, clock: Callable[[], float] = time.monotonic) -> None:
         self._pools = pools
-        self._clock = clock
-        self._seen: dict[str, tuple[float, Seen | PoolError]] = {}
-        self._lock = threading.Lock()
+        self._views = {pool: View(pool, pools, clock) for pool in pools.pools}
+        self._lock = threading.Lock()  # held for a moment, never while a pool is asked
 
     def pool_for(self, request: LaunchRequest) -> str:
         """The pool of a launch. Raises `Refused` for an unknown name, `Busy` if none answers."""
@@ -74,47 +34,24 @@ class Choosing:
             return names[0]
         if request.group is not None and request.group.keep == TOGETHER:
             return home(request.group.mark, names)
-        with self._lock:
-            return self._by_room(request, names)
+        return self._by_room(request, names)
 
     def never(self, request: LaunchRequest, pool: str) -> NoRoom | None:
         """Why no host of a pool could ever have the VM, if that can be told now."""
-        with self._lock:
-            seen = self._look(pool)
-            return None if isinstance(seen, PoolError) else never(request, seen)
+        look = self._views[pool].look(request)
+        return None if isinstance(look, PoolError) else look[1].never
 
     def _by_room(self, request: LaunchRequest, names: Sequence[str]) -> str:
-        looks = {pool: self._look(pool) for pool in names}
-        answering = {pool: seen for pool, seen in looks.items() if isinstance(seen, Seen)}
+        looks = {pool: self._views[pool].look(request) for pool in names}
+        answering = {pool: look for pool, look in looks.items() if not isinstance(look, PoolError)}
         if not answering:
             raise nobody_answers(looks)
-        suited = {pool: seen for pool, seen in answering.items() if suits(request, seen)}
-        chosen = roomiest({pool: seen.standing for pool, seen in (suited or answering).items()})
-        seen = answering[chosen]
-        seen.free -= seen.inventory.need(request, {}).memory
-        seen.launches += 1
+        suited = {pool: look for pool, look in answering.items() if look[1].suits} or answering
+        with self._lock:
+            chosen = roomiest({pool: seen.standing for pool, (seen, _) in suited.items()})
+            seen, fit = suited[chosen]
+            seen.promise(fit.memory)
         return chosen
-
-    def _look(self, pool: str) -> Seen | PoolError:
-        now = self._clock()
-        at, seen = self._seen.get(pool, (0.0, None))
-        if seen is None or now - at > FRESH_SECONDS:
-            try:
-                seen = self._see(pool)
-            except PoolError as trouble:
-                seen = trouble
-            self._seen[pool] = (self._clock(), seen)
-        return seen
-
-    def _see(self, pool: str) -> Seen:
-        ledger, inventory = self._pools.ledger, self._pools.answering(pool)
-        held = ledger.in_flight(pool)
-        hosts, waiting = inventory.hosts(held), ledger.line_length(pool)
-        free = sum(host.free for host in hosts.values() if host.usable)
-        head = ledger.records(ledger.waiting(pool, min(waiting, SAMPLE))) if waiting else []
-        wanted = sum(inventory.need(record.request, {}).memory for record in head)
-        free -= wanted * waiting // max(len(head), 1)
-        return Seen(inventory, hosts, free, waiting + len(held))
 
 
 def named(wanted: str | tuple[str, ...] | None, pools: tuple[str, ...]) -> tuple[str, ...]:
@@ -153,23 +90,7 @@ def roomiest(standings: Mapping[str, Standing]) -> str:
     return max(standings, key=lambda pool: (share(standings[pool]), pool))
 
 
-def suits(request: LaunchRequest, seen: Seen) -> bool:
-    return bool(seen.inventory.copies(request.template)) and never(request, seen) is None
-
-
-def never(request: LaunchRequest, seen: Seen) -> NoRoom | None:
-    """Why the pool could never have the VM; looked up once for requests that differ in name."""
-    alike = request.but(name="")
-    if alike not in seen.verdicts:
-        need = seen.inventory.need(request, {})
-        rooms = seen.inventory.with_gpus(seen.hosts, need.gpu, {}) if need.gpu else seen.hosts
-        verdict = place(rooms.values(), need)
-        hopeless = verdict if isinstance(verdict, NoRoom) and verdict.never else None
-        seen.verdicts[alike] = hopeless
-    return seen.verdicts[alike]
-
-
-def nobody_answers(looks: Mapping[str, Seen | PoolError]) -> Busy:
+def nobody_answers(looks: Mapping[str, object]) -> Busy:
     reasons = (look.message for look in looks.values() if isinstance(look, PoolError))
     sentence = f"None of the pools can be used now: {' '.join(reasons)}"
     return Busy("NO_POOL_ANSWERS", sorted(looks), sentence)

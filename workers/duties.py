@@ -73,6 +73,10 @@ class Duties:
         inventory.records.check()
         return inventory
 
+    def is_quick(self, pool: str) -> bool:
+        """Whether a pool answers this process soon, if it is asked."""
+        return self.runtime.is_quick(pool)
+
     def permit(self, pool: str) -> None:
         """Raise `Busy` where a pool stands still."""
         self.runtime.permit(pool)

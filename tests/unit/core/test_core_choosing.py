@@ -1,7 +1,9 @@
 """Which pool a launch goes to that may go to several."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,17 +25,26 @@ class Pools:
         self.ledger = ledger
         self.free = free
         self.without_template: set[str] = set()
+        self.hung = ""
+        self.asked = threading.Event()
+        self.answers = threading.Event()
         self.looks: Counter[str] = Counter()
 
     @property
     def pools(self) -> tuple[str, ...]:
         return tuple(self.free)
 
+    def is_quick(self, pool: str) -> bool:
+        return pool != self.hung
+
     def answering(self, pool: str) -> Any:
         self.looks[pool] += 1
         free = self.free[pool]
         if free is None:
             raise Busy("POOL_UNREACHABLE", [pool], f"The pool {pool} is not followed.")
+        if pool == self.hung:
+            self.asked.set()
+            assert self.answers.wait(30), "the pool that hangs answers at last"
         room = HostRoom(pool, f"u-{pool}", pool, memory=free * GIB, free=free * GIB, pcpus=8)
         return SimpleNamespace(
             hosts=lambda _: {pool: room},
@@ -147,3 +158,20 @@ def test_what_could_never_fit_is_known_of_a_pool_that_answers(choose: Choose) ->
     assert str(verdict) == "lab: has 1024 MiB of memory free, the VM needs 2048 MiB"
     assert choosing.never(much, "gone") is None
     assert choosing.never(request(), "lab") is None
+
+
+def test_a_pool_that_hangs_is_waited_for_by_one_and_the_others_go_on(choose: Choose) -> None:
+    choosing = choose(small=10, big=100, stuck=1)
+    pools = pools_of(choosing)
+    pools.hung = "stuck"
+    with ThreadPoolExecutor(1) as patient:
+        first = patient.submit(choosing.never, request(memory=2 * GIB), "stuck")
+        assert pools.asked.wait(30)
+        try:
+            assert choosing.never(request(memory=2 * GIB), "stuck") is None
+            assert chosen(choosing, 3) == {"big": 3}
+        finally:
+            pools.answers.set()
+
+        assert first.result(30) is not None
+    assert pools.looks == {"stuck": 1, "small": 1, "big": 1}
