@@ -20,8 +20,8 @@ from xenlaunch.model import LaunchRequest
 FRESH_SECONDS: Final = 1.0
 """How long a look at a pool serves those who are accepted after it."""
 
-TURN_SECONDS: Final = 1.0
-"""How long a thread waits for its turn at a pool that answers quickly."""
+WAIT_SECONDS: Final = 3.0
+"""How long a thread waits for one that asks a pool which answers quickly."""
 
 SAMPLE: Final = 50
 """The memory that a line waits for is reckoned from so many at its head."""
@@ -107,7 +107,7 @@ class View:
 
     def look(self, request: LaunchRequest) -> tuple[Seen, Fit] | PoolError:
         """The pool and what it is for a launch, or why that cannot be told now."""
-        if not self._has_turn():
+        if not self._may_look():
             sentence = f"The pool {self.pool} has not answered yet who asked it last."
             return Busy("POOL_SILENT", [self.pool], sentence)
         try:
@@ -118,8 +118,8 @@ class View:
         finally:
             self._alone.release()
 
-    def _has_turn(self) -> bool:
-        until = self._clock() + TURN_SECONDS
+    def _may_look(self) -> bool:
+        until = self._clock() + WAIT_SECONDS
         while not self._alone.acquire(timeout=_ASK_SECONDS):
             if self._clock() >= until or not self._pools.is_quick(self.pool):
                 return False

@@ -1,5 +1,6 @@
 """What a test needs it starts itself, on free ports, and stops again."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,11 @@ from tests.support.worker_processes import StartWorker, WorkerProcess, write_poo
 from workers.embedded import EmbeddedServer
 
 pytest_plugins = ["tests.support.leaving_out"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: a test waits for half of its time."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
