@@ -108,7 +108,7 @@ class View:
     def look(self, request: LaunchRequest) -> tuple[Seen, Fit] | PoolError:
         """The pool and what it is for a launch, or why that cannot be told now."""
         if not self._may_look():
-            sentence = f"The pool {self.pool} has not answered yet who asked it last."
+            sentence = f"Somebody else here still waits for an answer of the pool {self.pool}."
             return Busy("POOL_SILENT", [self.pool], sentence)
         try:
             seen = self._seen()

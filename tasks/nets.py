@@ -208,7 +208,9 @@ def _tunnel(reader: lookup.Reader, nic: Nic) -> Net:
             f"No host has an address on the network {row['name_label']!r} that a tunnel could go "
             "through: name one where they have.",
         )
-    bridge, label = bridge_name("tunnel", protocol, str(nic.tunnel)), f"OVSTunnel{nic.tunnel}"
+    # The label is CloudStack's, whose tunnels are of gre.
+    label = f"OVSTunnel{nic.tunnel}" if protocol == "gre" else f"OVSTunnel{nic.tunnel} {protocol}"
+    bridge = bridge_name("tunnel", protocol, str(nic.tunnel))
     found = _by_bridge(records, bridge) or _by_name(records, label)
     closed = dict.fromkeys(dumb, "has no address for a tunnel to go through")
     return _made(records, "tunnel", found, bridge, label, below, closed)

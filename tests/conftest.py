@@ -16,6 +16,7 @@ from workers.embedded import EmbeddedServer
 pytest_plugins = ["tests.support.leaving_out"]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores: a test waits for half of its time."""
     return max(1, (os.cpu_count() or 1) * 3 // 2)

@@ -62,9 +62,9 @@ def without_whole_clone_check(patch: Patch) -> None:
 @pytest.mark.parametrize(
     ("take_out", "first"),
     [
-        (without_session_fence, 21),
-        (without_looking_first, 17),
-        (without_lease_check, 32),
+        (without_session_fence, 35),
+        (without_looking_first, 2),
+        (without_lease_check, 18),
         (without_whole_clone_check, 1),
     ],
 )
