@@ -74,13 +74,20 @@ class Roles:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            self._keep_once()
+            try:
+                self._keep_once()
+            except Exception:
+                # Whoever cannot say that he holds a role must not work as if he did.
+                if not self._stopping.is_set():
+                    log.exception("The roles could not be kept")
+                for role in self._roles:
+                    self._set(role.name, held=False)
             self._stopping.wait(KEEP_EVERY)
 
     def _keep_once(self) -> None:
         self._beat()
         for role in self._roles:
-            self._set(role.name, self._take(role.name))
+            self._set(role.name, held=self._take(role.name))
 
     def _take(self, role: str) -> bool:
         try:
@@ -89,7 +96,7 @@ class Roles:
             log.warning("Cannot hold the role %s: %s", role, lost)
             return False
 
-    def _set(self, role: str, held: bool) -> None:  # noqa: FBT001  it is the value itself
+    def _set(self, role: str, *, held: bool) -> None:
         if self._held[role] != held:
             log.info("%s the role %s", "Took" if held else "Lost", role)
             self._held[role] = held

@@ -76,7 +76,7 @@ class Records:
         self._stopping = threading.Event()
         self._heard = threading.Condition()
         self._tables: Tables | None = None  # None until the first full read
-        self._token = ""
+        self._token = self._told = ""
         self._heard_at = clock()
         self._read_at = clock()
         self._error: PoolError | None = None
@@ -116,11 +116,13 @@ class Records:
             return dict(self._known(cls))
 
     def barrier(self, seconds: float = 5.0) -> None:
-        """Return when all that the pool had done before this call can be seen here."""
+        """Return when all that the pool had done before this call can be seen, here and by those
+        who are called back.
+        """
         self.ready(seconds)
         pool = next(iter(self.all("pool")))
         reached = _generation(str(self._session.read("event.inject", "pool", pool)))
-        if self.wait_for(lambda: _generation(self._token) >= reached, seconds) is None:
+        if self.wait_for(lambda: _generation(self._told) >= reached, seconds) is None:
             raise self._late(seconds) from self._error
 
     def wait_for(self, look: Callable[[], T], seconds: float) -> T | None:
@@ -201,6 +203,9 @@ class Records:
         for event in told:
             for callback in subscribers:
                 callback(event)
+        with self._heard:
+            self._told = self._token
+            self._heard.notify_all()
         return "" if again else self._token
 
     def _must_read_again(self, tables: Tables, counts: Mapping[str, int]) -> bool:

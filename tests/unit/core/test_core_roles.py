@@ -141,18 +141,19 @@ def test_each_role_is_a_holders_own(start: Start) -> None:
     assert wait_until(lambda: other.turns, 5, "the other role has its turns")
 
 
-def test_a_holder_that_cannot_reach_redis_holds_nothing(
-    start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", [StoreUnreachable(), OSError("disk full")])
+def test_a_holder_that_cannot_keep_its_role_holds_nothing_meanwhile(
+    start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     role = Turning()
     started = start("w1", role)
     wait_until(lambda: role.turns, 5, "it has its turns")
 
-    def unreachable(*_: object) -> bool:
-        raise StoreUnreachable
+    def broken_take(*_: object) -> bool:
+        raise fault
 
     with monkeypatch.context() as broken:
-        broken.setattr(ledger, "take_role", unreachable)
+        broken.setattr(ledger, "take_role", broken_take)
         wait_until(lambda: not started.held("recover"), 5, "it holds nothing")
     turns = role.turns
     wait_until(lambda: role.turns > turns, 5, "it has it again")

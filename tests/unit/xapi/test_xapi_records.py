@@ -217,6 +217,27 @@ def test_a_barrier_waits_for_what_the_pool_had_done(
     waiting.join()
 
 
+def test_a_barrier_waits_for_those_who_are_called_back(
+    records: Records, session: ScriptedSession, told: list[Event]
+) -> None:
+    session.injected = batch(20)["token"]
+    done = threading.Event()
+    passed: list[bool] = []
+    records.subscribe(lambda _: passed.append(done.wait(0.3)))
+
+    def wait() -> None:
+        records.barrier(5)
+        done.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    session.answers.put(batch(20, event(DEL, "vm", "OpaqueRef:1")))
+
+    assert done.wait(5)
+    waiting.join()
+    assert passed == [False]
+
+
 def test_a_barrier_that_is_not_reached_is_busy(
     records: Records, session: ScriptedSession, told: list[Event]
 ) -> None:
