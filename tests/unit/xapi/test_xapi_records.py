@@ -195,11 +195,8 @@ def test_counts_that_never_fit_do_not_make_it_read_all_the_time(
     assert session.tokens.count("") == 1
 
 
-def test_a_barrier_waits_for_what_the_pool_had_done(
-    records: Records, session: ScriptedSession, told: list[Event]
-) -> None:
-    session.injected = batch(20)["token"]
-    done = threading.Event()
+def begin_barrier(records: Records, done: threading.Event) -> threading.Thread:
+    """Wait for a barrier in a thread, which says when it is through."""
 
     def wait() -> None:
         records.barrier(5)
@@ -207,6 +204,15 @@ def test_a_barrier_waits_for_what_the_pool_had_done(
 
     waiting = threading.Thread(target=wait)
     waiting.start()
+    return waiting
+
+
+def test_a_barrier_waits_for_what_the_pool_had_done(
+    records: Records, session: ScriptedSession, told: list[Event]
+) -> None:
+    session.injected = batch(20)["token"]
+    done = threading.Event()
+    waiting = begin_barrier(records, done)
     session.answers.put(batch(19, event(DEL, "vm", "OpaqueRef:1")))
     wait_until(lambda: told, 5, "an earlier change")
     assert not done.is_set()
@@ -224,13 +230,7 @@ def test_a_barrier_waits_for_those_who_are_called_back(
     done = threading.Event()
     passed: list[bool] = []
     records.subscribe(lambda _: passed.append(done.wait(0.3)))
-
-    def wait() -> None:
-        records.barrier(5)
-        done.set()
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
+    waiting = begin_barrier(records, done)
     session.answers.put(batch(20, event(DEL, "vm", "OpaqueRef:1")))
 
     assert done.wait(5)
