@@ -3,7 +3,8 @@
     python -m bench.scale [--launches 10000] [--against 100] [--pools 10] [--workers 2] [--rate 8]
 
 All launches are in flight at once, over simulated pools that clone so slowly that they bring up
-``--rate`` VMs a second in all. They are launched as one batch a pool. `wake_ms` is from the end of
+``--rate`` VMs a second in all; until all are in flight they take `HELD` seconds for a clone. They
+are launched as one batch a pool. `wake_ms` is from the end of
 a pool task in the simulator's own log to the next call about that VM, of all clones and starts: the
 watcher's poll, the script, the message, the claim. `worker_cpu_ms` is what both workers took for a
 launch, without what they take when there is nothing to do, which is measured before. The same is
@@ -28,6 +29,7 @@ from xenlaunch.reading import counts
 SRS = 4
 REQUEST = {"template": "debian-12", "memory": "256MiB", "vcpus": 1}
 IDLE_SECONDS = 10.0
+HELD = 120.0
 TICKS = os.sysconf("SC_CLK_TCK")
 ENDED = (states.SUCCEEDED, states.FAILED, states.CANCELLED)
 
@@ -69,21 +71,35 @@ def idle_cpu(running: Running) -> float:
     return (worker_cpu(running) - before) / IDLE_SECONDS
 
 
-def launch_all(running: Running, launches: int, seconds: float) -> tuple[float, Highest]:
-    """Launch so many, and wait until all have ended; how long it took, and what was seen."""
+def clones_take(running: Running, seconds: float) -> None:
+    for pool in running.pools:
+        pool.control("PUT", "/latency", {"VDI.clone": seconds})
+
+
+def launch_all(running: Running, launches: int, each: float) -> tuple[float, Highest]:
+    """Launch so many, and wait until all have ended; how long it took, and what was seen.
+
+    ``each``: how many seconds a clone takes once all are in flight.
+    """
     began, highest = time.monotonic(), Highest()
+    seconds = 300 + 3 * launches * each / (SRS * len(running.pools))
+    clones_take(running, HELD)
     for number, pool in enumerate(running.pools):
         count = launches // len(running.pools) + (number < launches % len(running.pools))
         if count:
             request = LaunchRequest.parse({**REQUEST, "name": pool.name, "pool": pool.name})
             running.client.submit_batch(request, count)
 
-    def all_ended() -> bool:
+    def ended() -> int:
         highest.look(running)
         found = counts(running.ledger)
-        return sum(found[state] for state in ENDED) == launches
+        return sum(found[state] for state in ENDED)
 
-    wait_for(all_ended, seconds, f"{launches} launches have ended")
+    wait_for(
+        lambda: ended() + running.in_flight_now() >= launches, seconds, f"{launches} are in flight"
+    )
+    clones_take(running, each)
+    wait_for(lambda: ended() == launches, seconds, f"{launches} launches have ended")
     return time.monotonic() - began, highest
 
 
@@ -119,7 +135,6 @@ def measure(launches: int, args: argparse.Namespace) -> dict[str, Any]:
     """One running, and so many launches at once on it."""
     each = args.pools * SRS / args.rate
     options = ["--hosts", "16", "--srs", str(SRS), "--time-scale", "0.2"]
-    options += ["--latency", f"VDI.clone={each:.3f}"]
     with (
         tempfile.TemporaryDirectory() as folder,
         Running(
@@ -132,7 +147,7 @@ def measure(launches: int, args: argparse.Namespace) -> dict[str, Any]:
     ):
         idle, before = idle_cpu(running), worker_cpu(running)
         empty, asked = running.redis_mib(), running.redis_commands()
-        took, highest = launch_all(running, launches, 60 + 3 * launches / args.rate)
+        took, highest = launch_all(running, launches, each)
         used = worker_cpu(running) - before
         commands = running.redis_commands() - asked
         logs = [(pool.control("GET", "/calls"), pool.vms()) for pool in running.pools]

@@ -31,6 +31,9 @@ class Times:
     keep: int = 7 * 24 * 3_600_000
 
 
+CROWD: Final = 16
+"""So many of a pool's launches may wait for a worker to take them up before no other is begun."""
+
 KEEP_BATCH: Final = 4
 """A batch of which nothing has ended is kept so many times as long as one that has."""
 
@@ -236,15 +239,17 @@ class Ledger:
         reservation: dict[str, Any],
         most: int,
         versions: tuple[str, str],
+        crowd: int = CROWD,
     ) -> str:
         """Give a waiting launch its host while fewer than ``most`` are in flight: the step to do.
 
-        Or why not: ``full``: no fewer are in flight; ``stale``: it waits no more; ``moved``:
-        somebody else has given room since the reservations were read.
+        Or why not: ``full``: no fewer are in flight, or ``crowd`` wait for a worker; ``stale``: it
+        waits no more; ``moved``: somebody else has given room since the reservations were read.
 
         ``versions``: that of the reservations which were reckoned with, and a new one.
         """
-        arguments = (launch, host, json.dumps(reservation), most, self.times.resend, *versions)
+        held = json.dumps(reservation)
+        arguments = (launch, host, held, most, self.times.resend, *versions, crowd)
         return str(self.store.run("admit", *arguments))
 
     def say_why(self, reasons: Mapping[str, str]) -> None:

@@ -1,6 +1,8 @@
 -- Whoever gives room has reckoned with all reservations there were, of which the version tells: of
 -- two who do so at once, one is told that it has to look again.
--- host, reservation, most in flight, resend, version, the next one
+-- While so many are ready whom no worker has taken up, nobody is sent after them: whoever is woken to
+-- go on would wait behind all of these. `claim` has the line looked at again when they are fewer.
+-- host, reservation, most in flight, resend, version, the next one, most that are ready
 -- -> the step to begin | 'full' | 'stale' | 'moved'
 local r = get('state', 'pool', 'step')
 if r[1] ~= 'waiting' or not r[2] then return 'stale' end
@@ -9,6 +11,10 @@ local version = P .. 'reserved:' .. r[2]
 if (redis.call('GET', version) or '') ~= ARGV[7] then return 'moved' end
 local held = P .. 'inflight:' .. r[2]
 if redis.call('HLEN', held) >= tonumber(ARGV[5]) then return 'full' end
+if redis.call('SCARD', P .. 'ready:' .. r[2]) >= tonumber(ARGV[9]) then
+  redis.call('SET', P .. 'crowded:' .. r[2], 1, 'PX', 60000)
+  return 'full'
+end
 local t = now()
 move('running', t)
 redis.call('HSET', held, id, ARGV[4])

@@ -64,12 +64,12 @@ class Lives:
         assert self.admit(launch) == names.CONNECT
         return launch
 
-    def admit(self, launch: str, most: int = ROOMY) -> str:
+    def admit(self, launch: str, most: int = ROOMY, crowd: int = ROOMY) -> str:
         record = self.ledger.records([launch])
         pool = record[0].pool if record else POOL
         known = reservations(self.ledger.store, pool).version
         versions = (known, secrets.token_hex(8))
-        return self.ledger.admit(launch, HOST, HELD, most, versions)
+        return self.ledger.admit(launch, HOST, HELD, most, versions, crowd)
 
     def claim(self, launch: str, step: str = names.CONNECT, fence: str = "") -> Lease | Unclaimed:
         chosen = {"fence": lambda: fence} if fence else {}

@@ -154,10 +154,14 @@ class Launches(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def time_is_over(self, pick: int) -> None:
-        """A launch that has not begun in time ends, if it is no worker's just now."""
+        """A launch that has not begun in time ends, if it is no worker's just now.
+
+        Of one that is to be cancelled nobody asks how late it is: it ends in any case.
+        """
         if self.launches:
             key = self.lives.key("launch", self.launch(pick))
-            if not self.lives.redis.hexists(key, "start_by"):
+            late, cancelled = self.lives.redis.hmget(key, "start_by", "cancel")
+            if not late or cancelled:
                 return
             self.lives.redis.hset(key, "start_by", 1)
             give_up(self.lives.ledger, self.lives.ledger.record(self.launch(pick)))

@@ -43,7 +43,8 @@ class World:
         self.lock = threading.Lock()
 
     def begin(self, launch: str, _: str) -> None:
-        """A launch has its room; now and then one of those that have lands."""
+        """A launch has its room, a worker takes it up; now and then one that has room lands."""
+        self.lives.redis.srem(self.lives.key("ready", POOL), launch)
         with self.lock:
             self.begun.append(launch)
             if self.chance.random() < 0.5:

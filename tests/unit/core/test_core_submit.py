@@ -9,7 +9,7 @@ from tests.unit.core.lives import DEPLOYMENT, ERROR, POOL, Lives, request
 from xenlaunch import names, states
 from xenlaunch.batch_ledger import batch_status, submit_batch
 from xenlaunch.errors import TokenReused, UnknownLaunch
-from xenlaunch.ledger import Ledger, launch_id
+from xenlaunch.ledger import CROWD, Ledger, launch_id
 from xenlaunch.store import Store
 
 MAC = "02:00:00:00:00:01"
@@ -151,6 +151,21 @@ def test_only_so_many_are_in_flight(lives: Lives) -> None:
     assert verdicts == ["connect", "connect", "full"]
     assert list(lives.ledger.in_flight(POOL)) == launches[:2]
     assert lives.ledger.waiting(POOL) == launches[2:]
+
+
+def test_while_so_many_wait_for_a_worker_nobody_is_sent_after_them(lives: Lives) -> None:
+    """Who is woken to go on would stand behind all of them in the pool's queue."""
+    launches = [lives.joined() for _ in range(CROWD + 1)]
+    verdicts = [lives.admit(launch, crowd=CROWD) for launch in launches]
+    assert verdicts == ["connect"] * CROWD + ["full"]
+
+    lives.redis.delete(lives.key("nudge", POOL))
+    taken = 0
+    while not lives.redis.exists(lives.key("nudge", POOL)):
+        lives.claim(launches[taken])
+        taken += 1
+    assert 0 < taken < CROWD, "the line is looked at before the workers have nothing to do"
+    assert lives.admit(launches[-1], crowd=CROWD) == names.CONNECT
 
 
 def test_an_admitted_launch_has_its_host_and_reservation(lives: Lives) -> None:
