@@ -67,8 +67,12 @@ end
 -- The set `line` has an owner's launches that wait for the first time, by their submit.
 local UNIT, PRIORITY = 1e6, 5e14
 
--- The launch's place in every line: the least goes first.
-local function turn() return tonumber(redis.call('HGET', key, 'turn')) end
+-- The launch's place in every line: the least goes first. One that was read back from its pool has
+-- stood in none: it goes before all others of its priority.
+local function turn()
+  local r = get('turn', 'priority')
+  return tonumber(r[1] or r[2] * PRIORITY)
+end
 
 local function own_line(pool, who) return P .. 'line:' .. pool .. ':' .. who end
 

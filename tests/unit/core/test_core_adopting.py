@@ -16,6 +16,7 @@ from xenlaunch.errors import TokenReused
 from xenlaunch.lease import Made, Unclaimed
 from xenlaunch.ledger import Times, launch_id
 from xenlaunch.model import Host
+from xenlaunch.slots import PoolSlots
 
 HOST = Host(ref="OpaqueRef:h1", uuid="u-h1", name="host-1")
 VM = Made("VM", "OpaqueRef:vm", "u-vm")
@@ -134,6 +135,27 @@ def test_adopting_again_changes_nothing(lives: Lives) -> None:
     assert verdicts == ["new", "known"]
     assert adopt(lives.ledger, found(deed, uuid="u-other")) == "differs"
     lives.ledger.told(launch)
+
+
+@pytest.mark.parametrize("before", ["", states.WAITING])
+def test_more_that_were_adopted_are_destroyed_at_once_than_there_are_slots(
+    lives: Lives, before: str
+) -> None:
+    """They have stood in no line of this Redis, and wait in that of a slot like all others."""
+    deeds = [deed_of(lives, lives.submitted() if before else lives.succeeded()) for _ in range(3)]
+    if not before:
+        forget(lives)
+    for number, deed in enumerate(deeds):
+        assert adopt(lives.ledger, found(deed, uuid=f"u-{number}")) == ("won" if before else "new")
+    leases = []
+    for deed in deeds:
+        assert lives.ledger.reopen(deed.launch, states.DESTROYED) == "undoing"
+        leases.append(lives.lease(deed.launch, names.UNDO))
+    taken = [lease.slot("undo:stop:vm:1", {"host:h1": 1}, "its turn", 60) for lease in leases]
+
+    assert taken == ["host:h1", "", ""]
+    assert PoolSlots(lives.ledger, POOL).in_use() == {"host:h1": (1, 2)}
+    lives.redis.flushall()
 
 
 def test_a_kept_vm_is_a_failed_launchs_with_its_error(lives: Lives) -> None:
