@@ -64,7 +64,7 @@ end
 -- A pool's line is fair between owners: scheduler/fair.py says how, and does the same in Python.
 -- The hash `fair` has the virtual time of each priority, and of each owner how many launches have
 -- still to go and the latest of their tags. It goes when nothing waits and nothing is in flight.
--- The set `line` has an owner's launches that wait for the first time, by their submit.
+-- The set `line` has an owner's launches that have not been in flight, by when they were asked for.
 local UNIT, PRIORITY = 1e6, 5e14
 
 -- The launch's place in every line: the least goes first. One that was read back from its pool has
@@ -76,10 +76,11 @@ end
 
 local function own_line(pool, who) return P .. 'line:' .. pool .. ':' .. who end
 
--- Of one owner's launches who was submitted first goes first, whoever was accepted first.
+-- Of one owner's launches who was asked for first goes first, whoever was accepted first.
 local function sort_in(line, mine)
-  local r = get('submitted', 'tag', 'turn')
-  local later = redis.call('ZRANGEBYSCORE', mine, r[1] + 1, '+inf')
+  local r = get('submitted', 'tag', 'turn', 'asked')
+  local asked = r[4] or r[1]
+  local later = redis.call('ZRANGEBYSCORE', mine, asked + 1, '+inf')
   for i = #later, 1, -1 do
     local other = P .. 'launch:' .. later[i]
     local o = redis.call('HMGET', other, 'tag', 'turn')
@@ -88,7 +89,7 @@ local function sort_in(line, mine)
     set('tag', o[1], 'turn', o[2])
     r[2], r[3] = o[1], o[2]
   end
-  redis.call('ZADD', mine, r[1], id)
+  redis.call('ZADD', mine, asked, id)
 end
 
 -- A launch comes into its pool's line: anew, or where its place was when it went.
@@ -97,8 +98,7 @@ local function line_up(weight)
   local fair, who = P .. 'fair:' .. r[1], r[2] .. ':' .. r[3]
   local f = redis.call('HMGET', fair, 'now:' .. r[2], 'last:' .. who)
   local virtual, tag, joined = tonumber(f[1] or 0), tonumber(r[4] or 0), 0
-  local anew = weight and not (r[4] and tag <= virtual)
-  if anew then
+  if weight then
     tag = math.max(virtual, tonumber(f[2] or 0)) + math.floor(UNIT / weight)
     joined = redis.call('HINCRBY', fair, 'joined', 1)
     redis.call('HSET', fair, 'last:' .. who, tag)
@@ -108,7 +108,7 @@ local function line_up(weight)
     tag = math.min(tag, virtual)
   end
   set('tag', tag, 'turn', r[2] * PRIORITY + math.min(tag + joined, PRIORITY - 1))
-  if anew then sort_in(P .. 'waiting:' .. r[1], own_line(r[1], who)) end
+  if weight then sort_in(P .. 'waiting:' .. r[1], own_line(r[1], who)) end
   redis.call('ZADD', P .. 'waiting:' .. r[1], turn(), id)
   if r[5] then look_at(r[5]) else redis.call('ZREM', P .. 'due', id) end
   nudge(r[1])
@@ -378,7 +378,8 @@ local function begin_undo(outcome, failure, t)
 end
 
 -- A launch that had ended goes into the line once more. From its first step on it is accepted anew,
--- perhaps for another pool; from a later one it goes on with what it has.
+-- perhaps for another pool, and stands behind those who wait; from a later one it goes on with what
+-- it has, and its turn is as early as it was.
 local function begin_again(step, t)
   count_step(t)
   unpark()
@@ -391,7 +392,8 @@ local function begin_again(step, t)
   set('step', step)
   move('waiting', t)
   if step == 'connect' then
-    redis.call('HDEL', key, 'pool', 'macs', 'learnt')
+    redis.call('HDEL', key, 'pool', 'macs', 'learnt', 'tag', 'turn')
+    set('asked', t)
     if r[3] then set('start_by', t + r[3]) end
     look_at(t)
   else

@@ -14,6 +14,7 @@ from scheduler.recover import Recovery
 from tests.unit.core.lives import ERROR, POOL, Lives, call, request
 from tests.unit.core.test_core_recover import Recorded
 from xenlaunch import names, states
+from xenlaunch.lease import Lease
 
 OWNERS = (None, "team-a", "a:b", "*")
 
@@ -70,10 +71,11 @@ class Twins:
         self.waiting[launch] = self.line.come_back(turn)
 
     def retry(self, launch: str, turn: Turn) -> None:
-        """One that was never begun stands behind all others of its owner once more."""
+        """It stands behind all others of its owner once more."""
         self.leave(launch, turn)
         assert self.lives.ledger.reopen(launch, states.WAITING) == "waiting"
-        self.lives.ledger.refuse(launch, states.FAILED, ERROR)
+        assert self.lives.ledger.join(launch, POOL, []) == "ok"
+        self.waiting[launch] = self.line.join(turn.owner, priority=turn.priority)
 
     def agree(self) -> None:
         turns = {one.id: int(one.turn) for one in self.lives.ledger.records(list(self.waiting))}
@@ -144,15 +146,36 @@ def test_who_was_submitted_first_goes_first_whoever_was_accepted_first(lives: Li
     assert turns == sorted(turns)
 
 
-def test_who_is_tried_again_while_its_turn_has_come_stands_before_the_others(lives: Lives) -> None:
-    first, *others = [lives.joined() for _ in range(3)]
+def begin_again(lives: Lives, lease: Lease) -> None:
+    """The launch is undone, and its owner wants it once more."""
+    lease.turn_to_undo(states.FAILED, ERROR)
+    assert lives.lease(lease.launch.id, names.UNDO).undone(())
+    assert lives.ledger.reopen(lease.launch.id, states.WAITING) == "waiting"
+
+
+@pytest.mark.parametrize("owner", [None, "team-a"])
+def test_who_is_tried_again_stands_behind_all_who_wait(lives: Lives, owner: str | None) -> None:
+    first, *others = [lives.joined(owner=owner) for _ in range(3)]
     lives.admit(first)
-    lives.lease(first).turn_to_undo(states.FAILED, ERROR)
-    assert lives.lease(first, names.UNDO).undone(())
-    lives.ledger.reopen(first, states.WAITING)
+    begin_again(lives, lives.lease(first))
     lives.ledger.join(first, POOL, [])
 
-    assert lives.ledger.waiting(POOL) == [first, *others]
+    assert lives.ledger.waiting(POOL) == [*others, first]
+
+
+def test_a_batch_that_is_resumed_shares_the_line_with_the_other_owners(lives: Lives) -> None:
+    leases = [lives.leased(owner="many") for _ in range(6)]
+    for lease in leases:
+        lease.slot("clone", {"sr:1": 99}, "its turn", 60)
+    others = [lives.joined(owner="few") for _ in range(6)]
+    for lease in leases:
+        begin_again(lives, lease)
+        lives.ledger.join(lease.launch.id, POOL, [])
+    again = [lease.launch.id for lease in leases]
+
+    assert lives.ledger.waiting(POOL) == [
+        launch for pair in zip(others, again, strict=True) for launch in pair
+    ]
 
 
 # The time in which a launch must have begun
