@@ -18,6 +18,8 @@ from xenlaunch.xapi.records import Records
 HOST_SECONDS: Final = 600
 """How long a VM is waited for whose host is down, once it has been started there."""
 
+HOST_DOWN: Final = "HOST_DOWN"
+
 
 class Seen(Protocol):
     """A pool whose cached records are looked at."""
@@ -68,11 +70,11 @@ def check_host(pool: Pool, vm: str, ref: str) -> None:
     if host is None or metrics is None or metrics["live"]:
         return
     name = host["name_label"]
-    if pool.waited() < HOST_SECONDS:
+    if pool.waited(HOST_DOWN) < HOST_SECONDS:
         said = f"Its host {name} is down; whether the VM still runs is known when it is back."
-        raise Busy("HOST_DOWN", [vm, name], said)
+        raise Busy(HOST_DOWN, [vm, name], said)
     said = f"Its host {name} went down, and was not back within {HOST_SECONDS} s."
-    raise Refused("HOST_DOWN", [vm, name], said)
+    raise Refused(HOST_DOWN, [vm, name], said)
 
 
 def check_drives(launch: Launch, pool: Pool, record: Mapping[str, Any]) -> None:

@@ -52,7 +52,10 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
 CROWDED_DELAY = 4.0
 PATIENCE = 3600.0
-"""For how many seconds one step puts up with a pool that is busy or cannot be reached."""
+"""For how many seconds one step puts up with a pool that is busy or cannot be reached.
+
+They run from the first time that it was, and leave out what the step was parked for beside that.
+"""
 
 READY_SECONDS = 20.0
 """How long a step waits for the pool's records in a process that has only begun to read them."""
@@ -202,9 +205,9 @@ class Door:
 
     # What happens next
 
-    def park(self, lease: Lease, wait: Parked) -> bool:
+    def park(self, lease: Lease, wait: Parked, trouble: str = "") -> bool:
         """False where what the step waits for is there already: it goes on at once."""
-        if not lease.park(wait.what, wait.ref, wait.seconds):
+        if not lease.park(wait.what, wait.ref, wait.seconds, trouble=trouble):
             return False
         self.show_waiting(wait.what)
         return True
@@ -217,7 +220,7 @@ class Door:
         retries = int(lease.record.retries or 0)
         longest = CROWDED_DELAY if wait.code == "POOL_BUSY_HERE" else LONGEST_DELAY
         delay = min(FIRST_DELAY * 2 ** min(retries, 20), longest) * (0.5 + self.jitter())
-        if lease.park(wait.message, "", delay, retry=True):
+        if lease.park(wait.message, "", delay, retry=True, trouble=wait.code):
             task_id = names.task_id(lease.launch.id, self.step)
             with suppress(*UNSENT):
                 self.task.backend.store_result(task_id, wait, "RETRY")
@@ -230,12 +233,16 @@ class Door:
             return
         pool, since, why = silent.params
         what = f"the pool {pool}, which does not answer since {since}: {why}"
-        self.park(lease, Parked(what, names.breaker_ref(lease.launch.id), LONGEST_DELAY))
+        until = Parked(what, names.breaker_ref(lease.launch.id), LONGEST_DELAY)
+        self.park(lease, until, silent.code)
 
     def is_worn_out(self, lease: Lease, wait: PoolError) -> bool:
-        """Whether this has been waited for for too long, or too often. An undo never is."""
+        """Whether trouble has been waited out for too long, or too often. An undo always goes on.
+
+        Time in line for a slot, or until a call is over, is no trouble.
+        """
         often = int(lease.record.retries or 0) >= TRIES.get(type(wait), math.inf)
-        return self.step != names.UNDO and (often or lease.waited(self.clock()) > PATIENCE)
+        return self.step != names.UNDO and (often or lease.troubled(self.clock()) > PATIENCE)
 
     def another_host(self, lease: Lease, elsewhere: Place) -> None:
         host = lease.launch.host
@@ -248,7 +255,7 @@ class Door:
     def give_up(self, lease: Lease, error: PoolError) -> None:
         if self.step == names.UNDO:
             # Undo never gives up on its own account: what it cannot do, it tries again.
-            lease.park(error.message, "", LONGEST_DELAY, retry=True)
+            lease.park(error.message, "", LONGEST_DELAY, retry=True, trouble=error.code)
             return
         self.turn_to_undo(lease, "failed", error)
 

@@ -34,7 +34,8 @@ CLASSES: Final = {
         "Busy: the same call again, later",
         (
             "The step parks with a due time that doubles from half a second to a minute, with "
-            "jitter; Flower shows RETRY. After an hour in one step the launch is undone."
+            "jitter; Flower shows RETRY. After an hour of that in one step, its waits for a "
+            "slot left out, the launch is undone."
         ),
     ),
     "Unsteady": (
@@ -48,7 +49,7 @@ CLASSES: Final = {
         "Silent: when the pool answers again",
         (
             "The pool's breaker is open: nothing is sent, and the launch is parked until it is "
-            "closed. After an hour in one step the launch is undone when the pool is back."
+            "closed. After an hour of that in one step the launch is undone when the pool is back."
         ),
     ),
     "Place": (

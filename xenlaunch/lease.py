@@ -75,6 +75,15 @@ class Lease:
         """For how many seconds this step has been going on, its parking included."""
         return max(0.0, now - int(self.record.step_since or 0) / 1000)
 
+    def troubled(self, now: float, code: str = "") -> float:
+        """For how many seconds this step has met trouble, or one of this code.
+
+        What it was parked for meanwhile that is none is left out.
+        """
+        met = self.record.troubles
+        since = [at for known, at in met.items() if code in ("", known)]
+        return max(0.0, now - min(since) / 1000) if since else 0.0
+
     # Calls
 
     def intend(self, key: str, call: Call) -> None:
@@ -145,9 +154,15 @@ class Lease:
     def advance(self, launch: Launch, following: str) -> None:
         self._heed(self._run("advance", following, learnt_of(launch), self.ledger.times.resend))
 
-    def park(self, what: str, ref: str, seconds: float, *, retry: bool = False) -> bool:
-        """Wait without a thread. False where what is waited for has ended already."""
-        verdict = self._run("park", what, ref, int(seconds * 1000), "1" if retry else "0")
+    def park(
+        self, what: str, ref: str, seconds: float, *, retry: bool = False, trouble: str = ""
+    ) -> bool:
+        """Wait without a thread. False where what is waited for has ended already.
+
+        ``trouble``: its code, where what is waited for is that some trouble passes.
+        """
+        ms = int(seconds * 1000)
+        verdict = self._run("park", what, ref, ms, "1" if retry else "0", trouble)
         if verdict == "noted":
             self.notes.update(self._read_notes())
             return False

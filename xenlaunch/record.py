@@ -65,6 +65,12 @@ class Record:
         return json.loads(self.fields["parked"]) if "parked" in self.fields else None
 
     @property
+    def troubles(self) -> dict[str, float]:
+        """What trouble this step has met, by code, and since when in ms."""
+        found: dict[str, float] = json.loads(self.fields.get("troubles", "{}"))
+        return found
+
+    @property
     def error(self) -> LaunchError | None:
         """Why the launch ended without a VM, and what it had to leave behind."""
         found = self.fields.get("error")

@@ -1,12 +1,14 @@
--- fence, what, ref, milliseconds, retry -> 'ok' | 'noted' | 'lost' | 'cancel'
+-- fence, what, ref, milliseconds, retry, the trouble's code ('' where what is waited for is none)
+-- -> 'ok' | 'noted' | 'lost' | 'cancel'
 local r = get('lease', 'last_fence', 'cancel', 'state', 'pool')
 if r[2] == ARGV[3] then return 'ok' end
 if r[1] ~= ARGV[3] then return 'lost' end
 if ARGV[5] ~= '' and redis.call('HEXISTS', key .. ':notes', ARGV[5]) == 1 then return 'noted' end
 if r[3] and r[4] == 'running' then return 'cancel' end
-local t, again = now(), ARGV[7] == '1'
+local t, again, trouble = now(), ARGV[7] == '1', ARGV[8] or ''
 set('parked', cjson.encode({ what = ARGV[4], ref = ARGV[5], since = t, deadline = t + ARGV[6],
-  retry = again }), 'last_fence', ARGV[3])
+  retry = again, trouble = trouble }), 'last_fence', ARGV[3])
+if trouble ~= '' then meet(trouble, t) end
 if again then
   redis.call('HINCRBY', key, 'retries', 1)
   free_idle_slots()

@@ -152,10 +152,28 @@ local function release()
   redis.call('HDEL', key, 'lease', 'lease_until', 'worker')
 end
 
+-- `troubles` has since when a step meets which, by code: that wears its patience. How long it was
+-- parked for something else meanwhile, as for its turn, does not count.
+local function meet(trouble, t)
+  local troubles = cjson.decode(redis.call('HGET', key, 'troubles') or '{}')
+  troubles[trouble] = troubles[trouble] or t
+  set('troubles', cjson.encode(troubles))
+end
+
+local function leave_out(ms)
+  local troubles = redis.call('HGET', key, 'troubles')
+  if not troubles then return end
+  local later = {}
+  for code, since in pairs(cjson.decode(troubles)) do later[code] = since + ms end
+  set('troubles', cjson.encode(later))
+end
+
 local function unpark()
   local r = get('parked', 'pool', 'slot_wanted')
   if not r[1] then return end
-  local ref = cjson.decode(r[1]).ref
+  local parked = cjson.decode(r[1])
+  local ref = parked.ref
+  if (parked.trouble or '') == '' then leave_out(now() - parked.since) end
   if ref ~= '' then redis.call('HDEL', P .. 'parked:' .. r[2], ref) end
   for what in string.gmatch(r[3] or '', '%S+') do
     redis.call('ZREM', P .. 'slotline:' .. r[2] .. ':' .. what, id)
@@ -245,7 +263,7 @@ local function count_step(t)
   local r = get('step', 'step_since')
   if r[2] then
     redis.call('HINCRBY', key, 'ms:' .. r[1], t - r[2])
-    redis.call('HDEL', key, 'step_since')
+    redis.call('HDEL', key, 'step_since', 'troubles')
   end
 end
 

@@ -85,9 +85,10 @@ class Pool:
     def now(self) -> float:
         return self._clock()
 
-    def waited(self) -> float:
-        """For how many seconds this step has been going on, its parking included."""
-        return self._lease.waited(self._clock())
+    def waited(self, code: str = "") -> float:
+        """For how many seconds this step has been going on, parked or not, or met this trouble."""
+        now = self._clock()
+        return self._lease.troubled(now, code) if code else self._lease.waited(now)
 
     def noted(self, ref: str) -> str | None:
         """What was written down about something that this launch waits for."""

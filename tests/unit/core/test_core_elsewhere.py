@@ -101,8 +101,20 @@ def test_nothing_that_is_not_done_is_left_out_on_another_host(step: str) -> None
 # At the end
 
 
-def checked(lives: Lives, state: str, *, live: bool, retries: int = 0, waited: float = 0) -> None:
+def checked(
+    lives: Lives,
+    state: str,
+    *,
+    live: bool,
+    retries: int = 0,
+    waited: float = 0,
+    met: str = "HOST_DOWN",
+) -> None:
     lease = lives.leased(names.POLL)
+    if waited:
+        lease.park("its host", "", 60, retry=True, trouble=met)
+        lives.ledger.wake(lease.launch.id)
+        lease = lives.lease(lease.launch.id, names.POLL)
     lease.record.fields = {**lease.record.fields, "retries": str(retries)}
     metrics = {"OpaqueRef:m": {"live": live}}
     cache = Cache({"host": {HOST: _host()}, "host_metrics": metrics})
@@ -129,6 +141,11 @@ def test_a_vm_whose_host_is_down_is_waited_for(lives: Lives) -> None:
 def test_a_vm_whose_host_stays_down_is_given_up(lives: Lives) -> None:
     with pytest.raises(Refused, match="was not back"):
         checked(lives, "Running", live=False, waited=HOST_SECONDS + 1)
+
+
+def test_a_host_that_goes_down_after_a_long_wait_for_the_guest_is_waited_for(lives: Lives) -> None:
+    with pytest.raises(Busy, match="host-1 is down"):
+        checked(lives, "Running", live=False, waited=HOST_SECONDS + 1, met="")
 
 
 def test_a_vm_whose_host_is_back_without_it_goes_to_another(lives: Lives) -> None:

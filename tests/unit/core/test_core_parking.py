@@ -1,20 +1,23 @@
 """Parking and waking: a launch that waits is begun again once, whoever is first."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
+from typing import Any, cast
 
 import pytest
 
+from tasks.step import PATIENCE, Door
 from tests.support.waiting import wait_until
 from tests.unit.core.lives import ERROR, POOL, Lives
 from xenlaunch import names, states
-from xenlaunch.errors import LeaseLost
+from xenlaunch.errors import Busy, LeaseLost, PoolError
 from xenlaunch.lease import Lease
 
 TASK = "OpaqueRef:task"
+SR = "sr:OpaqueRef:1"
 ENDED = '["success", "<value>OpaqueRef:vm</value>", ""]'
 
 
@@ -158,6 +161,86 @@ def test_time_that_a_step_was_parked_counts_as_its_own(lives: Lives, parked: str
     assert 5 <= lives.ledger.record(parked).seconds[names.CLONE] < 60
 
 
+# Patience
+
+
+@pytest.fixture
+def in_line(lives: Lives) -> Iterator[Lease]:
+    """A launch that found the pool busy, and then had to wait for its turn."""
+    lives.leased(names.CLONE).slot("clone", {SR: 1}, "its turn", 60)
+    lease = lives.leased(names.CLONE)
+    lease.park("the pool to be less busy", "", 60, retry=True, trouble="POOL_BUSY")
+    lives.ledger.wake(lease.launch.id)
+    lease = lives.lease(lease.launch.id, names.CLONE)
+    assert lease.slot("clone", {SR: 1}, "its turn", 60) == ""
+    yield lease
+    lives.redis.flushall()
+
+
+def pass_time(lives: Lives, launch: str, seconds: float) -> None:
+    """Time passes, with nothing else: all that the record has a time of is so much longer ago."""
+    key, ms = lives.key("launch", launch), int(seconds * 1000)
+    parked, troubles = lives.redis.hmget(key, "parked", "troubles")
+    earlier = {code: since - ms for code, since in json.loads(troubles or "{}").items()}
+    was = json.loads(parked)
+    was["since"] -= ms
+    lives.redis.hincrby(key, "step_since", -ms)
+    lives.redis.hset(key, mapping={"parked": json.dumps(was), "troubles": json.dumps(earlier)})
+
+
+def is_worn_out(lives: Lives, launch: str, wait: PoolError) -> bool:
+    lives.ledger.wake(launch)
+    door = Door(cast("Any", None), cast("Any", None), cast("Any", None), names.CLONE)
+    return door.is_worn_out(lives.lease(launch, names.CLONE), wait)
+
+
+BUSY = Busy("POOL_BUSY", [], "The pool is busy.")
+
+
+def test_time_in_line_for_a_slot_wears_no_patience(lives: Lives, in_line: Lease) -> None:
+    pass_time(lives, in_line.launch.id, PATIENCE + 1)
+
+    assert not is_worn_out(lives, in_line.launch.id, BUSY)
+
+
+def test_a_first_trouble_after_a_long_wait_for_the_pool_is_put_up_with(
+    lives: Lives, parked: str
+) -> None:
+    pass_time(lives, parked, PATIENCE + 1)
+
+    assert not is_worn_out(lives, parked, BUSY)
+
+
+@pytest.mark.parametrize("retry", [True, False], ids=["busy", "silent"])
+def test_trouble_that_lasts_wears_patience_whatever_was_waited_for_between(
+    lives: Lives, in_line: Lease, *, retry: bool
+) -> None:
+    launch = in_line.launch.id
+    pass_time(lives, launch, PATIENCE + 1)
+    lives.ledger.wake(launch)
+    lease = lives.lease(launch, names.CLONE)
+    lease.park("the pool", "", 60, retry=retry, trouble="POOL_BUSY")
+    pass_time(lives, launch, PATIENCE / 2)
+    seen = [is_worn_out(lives, launch, BUSY)]
+    lives.ledger.let_go({launch: lives.redis.hget(lives.key("launch", launch), "lease") or ""})
+    lives.lease(launch, names.CLONE).park("the pool", "", 60, trouble="POOL_BUSY")
+    pass_time(lives, launch, PATIENCE / 2 + 1)
+
+    assert [*seen, is_worn_out(lives, launch, BUSY)] == [False, True]
+
+
+def test_each_step_begins_with_all_its_patience(lives: Lives) -> None:
+    lease = lives.leased(names.CLONE)
+    launch = lease.launch.id
+    lease.park("the pool", "", 60, retry=True, trouble="POOL_BUSY")
+    pass_time(lives, launch, PATIENCE + 1)
+    lives.ledger.wake(launch)
+    lease = lives.lease(launch, names.CLONE)
+    lease.advance(lease.launch, names.VBDS)
+
+    assert lives.ledger.record(launch).troubles == {}
+
+
 def test_of_many_wakers_one_wins(lives: Lives) -> None:
     """The watcher, the fallback and whoever else, all at once, round after round."""
     lease = lives.leased(names.CLONE)
@@ -215,5 +298,5 @@ def test_a_park_and_its_note_at_once_lose_nothing(lives: Lives) -> None:
 def test_the_record_says_since_when_and_for_what(lives: Lives, parked: str) -> None:
     fields = json.loads(lives.ledger.record(parked).fields["parked"])
 
-    assert sorted(fields) == ["deadline", "ref", "retry", "since", "what"]
+    assert sorted(fields) == ["deadline", "ref", "retry", "since", "trouble", "what"]
     assert (fields["what"], fields["ref"], fields["retry"]) == ("the clone", TASK, False)
