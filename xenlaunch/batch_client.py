@@ -105,8 +105,8 @@ class BatchCalls(ABC):
         """Launch what is missing of a batch: what failed, was cancelled or undone with it.
 
         They are the same launches, with their ids. Its policy holds again, from what is up now.
-        Returns at once. Raises `StillRunning` while the batch is being undone, `TooLate` where
-        nothing is missing.
+        Returns at once. Raises `StillRunning` while the batch is being undone, cancelled or
+        destroyed, `TooLate` where nothing is missing.
         """
         return self._again(self.batch_status(batch))
 
@@ -148,7 +148,7 @@ class BatchCalls(ABC):
     def _ruled(self, batch: str, what: str, why: str) -> list[str]:
         verdict = rule(self._ledger, batch, what, why)
         if verdict == "lives":
-            raise StillRunning(f"{batch} is being undone: wait until that has ended.")
+            raise StillRunning(f"{batch} is being undone: resume it when that has ended.")
         status = self.batch_status(batch)
         return carry_out(self._ledger, status) if status.ruling == what else ["done"]
 

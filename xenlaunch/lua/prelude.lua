@@ -288,11 +288,13 @@ local function ruled(batch, number)
   return redis.call('HGET', P .. 'batch:' .. batch, 'ruling_no') == number
 end
 
--- Who has one launch begin again wants the policy asked anew.
+-- Who has one launch begin again wants the policy asked anew, and the batch is not being cancelled
+-- or destroyed any more, if that was done.
 local function overrule(batch)
   local b = P .. 'batch:' .. batch
-  local ruling = redis.call('HGET', b, 'ruling')
-  if ruling ~= 'stop' and ruling ~= 'undo' then return end
+  local r = redis.call('HMGET', b, 'ruling', 'carried')
+  local done = (r[1] == 'cancel' or r[1] == 'destroy') and r[2]
+  if r[1] ~= 'stop' and r[1] ~= 'undo' and not done then return end
   redis.call('HDEL', b, 'ruling', 'reason', 'carried')
   redis.call('HINCRBY', b, 'ruling_no', 1)
 end

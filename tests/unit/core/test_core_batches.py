@@ -258,45 +258,6 @@ def test_what_is_late_with_an_older_ruling_does_nothing(batches: Batches) -> Non
     assert batches.status(batch).state == "waiting"
 
 
-@pytest.mark.parametrize("fates", ["uff", "fff", "ufw"])
-def test_a_batch_that_was_undone_is_resumed_whole(batches: Batches, fates: Fates) -> None:
-    """They are the same launches; also what had come up, and was destroyed with the batch."""
-    batch, launches = batches.made(fates, ALL)
-    batches.settle(launches)
-    assert batches.status(batch).state == "failed"
-    assert rulings.rule(batches.ledger, batch, "again", "so") == "ok"
-    batches.settle(launches)
-    status = batches.status(batch)
-    assert (status.waiting, status.lost, status.ruling) == (3, 0, "")
-    for launch in launches:
-        batches.bring(launch, "u")
-    batches.settle(launches)
-
-    assert up(batches.status(batch)) == ("succeeded", 3, 0, 0, 0)
-
-
-def test_a_resume_may_fail_again_and_is_undone_again(batches: Batches) -> None:
-    batch, launches = batches.made("uf", ALL)
-    batches.settle(launches)
-    rulings.rule(batches.ledger, batch, "again", "so")
-    batches.settle(launches)
-    batches.bring(launches[0], "u")
-    batches.bring(launches[1], "f")
-    batches.settle(launches)
-
-    assert up(batches.status(batch)) == ("failed", 0, 1, 0, 1)
-
-
-def test_nobody_resumes_what_is_being_undone(batches: Batches) -> None:
-    batch, launches = batches.made("ruf", ALL)
-    look_at_batches(batches.ledger)
-
-    assert rulings.rule(batches.ledger, batch, "again", "so") == "lives"
-    batches.settle(launches)
-    assert rulings.rule(batches.ledger, batch, "again", "so") == "ok"
-    assert rulings.rule(batches.ledger, "b-none", "again", "so") == "gone"
-
-
 def test_what_its_owner_destroys_is_no_failure(batches: Batches) -> None:
     """One VM less, on its owner's word, and the others stay, all or nothing as it was."""
     batch, launches = batches.made("uuu", ALL)
