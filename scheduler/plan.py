@@ -89,7 +89,7 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
         "template": template,
         "drives": planned_drives(launch, row, inventory),
         "networks": networks,
-        "calls": calls(launch, row, sizes, making),
+        "calls": calls(launch, row, sizes, making, is_8_2=lookup.has_8_2(inventory.records)),
     }
 
 
@@ -115,7 +115,12 @@ def planned_networks(request: LaunchRequest, inventory: Inventory) -> list[dict[
 
 
 def calls(
-    launch: Launch, template: lookup.Row, sizes: Mapping[str, int], making: Sequence[str]
+    launch: Launch,
+    template: lookup.Row,
+    sizes: Mapping[str, int],
+    making: Sequence[str],
+    *,
+    is_8_2: bool,
 ) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
     request = launch.request
@@ -125,7 +130,8 @@ def calls(
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
     made += ["VM.provision"] if template["is_a_template"] else []
     made += ["VM.set_affinity"] if request.host else []
-    made += [change.method for change in changes(request, disowned(template, ""), ANY_SPEED)]
+    shaping = changes(request, disowned(template, ""), ANY_SPEED, is_8_2=is_8_2)
+    made += [change.method for change in shaping]
     made += ["VGPU.create"] if request.gpu else []
     made += adapting(launch, sizes)
     for disk in request.disks:

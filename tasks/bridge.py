@@ -12,8 +12,7 @@ from typing import Any, Final
 from tasks.drives import marked
 from tasks.hands import Asked
 from tasks.looking import look
-from tasks.lookup import Cache
-from tasks.nets import plugs_dom0
+from tasks.lookup import Cache, is_8_2
 from tasks.vifs import interfaces
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
@@ -26,7 +25,7 @@ MAC: Final = "FE:FF:FF:FF:FF:FF"
 
 def bring_up(pool: Pool, network: str, host: Host) -> None:
     """Have the host make the network's bridge, and plug the interface that it has there."""
-    if plugs_dom0(pool.records, host.ref):
+    if is_8_2(pool.records, host.ref):
         through_dom0(pool, network, host)
     else:
         pool.do(f"network:{host.uuid}:{network}", "network.attach", network, host.ref)
@@ -87,7 +86,7 @@ def _lowest_device(pool: Pool, dom0: str, host: Host) -> str:
 def vifs_of_dom0s(pool: Asked, records: Cache) -> dict[str, Any]:
     """The VIFs of the control domains that take any, by ref."""
     hosts = records.all("host")
-    dom0s = [row["control_domain"] for ref, row in hosts.items() if plugs_dom0(records, ref)]
+    dom0s = [row["control_domain"] for ref, row in hosts.items() if is_8_2(records, ref)]
     return {ref: row for dom0 in dom0s for ref, row in interfaces(pool, dom0).items()}
 
 

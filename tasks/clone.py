@@ -88,7 +88,7 @@ def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
         if record["affinity"] != host:
             pool.do("affinity", "VM.set_affinity", vm, host)
     speed = host_speed(launch, pool) if request.cpu_speed is not None else 0
-    for change in changes(request, record, speed):
+    for change in changes(request, record, speed, is_8_2=lookup.has_8_2(pool.records)):
         pool.do(change.key, change.method, vm, *change.args, find=finder(pool, vm, change))
 
 

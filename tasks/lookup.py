@@ -14,6 +14,9 @@ from xenlaunch.model import TemplateDisk
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
 
+API_OF_8_2: Final = (2, 16)
+"""The last version of the API, major and minor, that belongs to the 8.2 generation."""
+
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -185,6 +188,18 @@ def is_pv(row: Row) -> bool:
     if row.get("domain_type") in ("hvm", "pvh"):
         return False
     return str(row["HVM_boot_policy"]) == ""
+
+
+def is_8_2(records: Cache, host: str) -> bool:
+    """Whether a host is of the 8.2 generation, or older."""
+    row = records.get("host", host)
+    version = (int(row["API_version_major"]), int(row["API_version_minor"])) if row else (2, 99)
+    return version <= API_OF_8_2
+
+
+def has_8_2(records: Cache) -> bool:
+    """Whether a pool is of the 8.2 generation; one that is being upgraded still is."""
+    return any(is_8_2(records, host) for host in records.all("host"))
 
 
 def _word(cls: str) -> str:

@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
-from tasks.lookup import Cache
-from tasks.nets import Net, net_of, plugs_dom0
+from tasks.lookup import Cache, is_8_2
+from tasks.nets import Net, net_of
 from xenlaunch import names
 from xenlaunch.errors import Busy, LostRace, OutcomeUnknown, Place, Refused
 from xenlaunch.model import Launch
@@ -97,7 +97,7 @@ def making_of(net: Net, records: Cache) -> list[str]:
 
 
 def _is_old(records: Cache, net: Net) -> bool:
-    return any(plugs_dom0(records, host) for host in net.lacking)
+    return any(is_8_2(records, host) for host in net.lacking)
 
 
 def _try(act: Callable[[], None]) -> None:
@@ -149,7 +149,7 @@ def _call(pool: Pool, nic: Nic, net: Net, host: str) -> tuple[str, tuple[Any, ..
     if net.kind == "vlan":
         return "VLAN.create", (carrier, nic.vlan, net.ref)
     # The protocol came after 8.2, which knows one only.
-    protocol = () if plugs_dom0(pool.records, host) else (nic.protocol or "gre",)
+    protocol = () if is_8_2(pool.records, host) else (nic.protocol or "gre",)
     return "tunnel.create", (carrier, net.ref, *protocol)
 
 

@@ -24,9 +24,6 @@ UNTAGGED: Final = -1
 SHARED: Final = "assume_network_is_shared"
 """In a network's ``other_config``: without it a network with no PIFs holds its VMs on one host."""
 
-LAST_WITH_DOM0_PLUG: Final = 16
-"""The last minor number of API 2 whose control domain takes a VIF while it runs: that of 8.2."""
-
 
 @dataclass(frozen=True)
 class Net:
@@ -70,13 +67,6 @@ def bridge_name(*parts: str) -> str:
     'xle30c5e2f0a755'
     """
     return "xl" + hashlib.sha256("/".join(parts).encode()).hexdigest()[:13]
-
-
-def plugs_dom0(records: lookup.Cache, host: str) -> bool:
-    """Whether a host brings up a bridge by a VIF of its control domain, as 8.2 does."""
-    row = records.get("host", host)
-    version = (int(row["API_version_major"]), int(row["API_version_minor"])) if row else (2, 99)
-    return version <= (2, LAST_WITH_DOM0_PLUG)
 
 
 # Networks that are there
@@ -192,7 +182,7 @@ def _tunnel(reader: lookup.Reader, nic: Nic) -> Net:
     records = reader.records
     check_openvswitch(records)
     protocol = nic.protocol or "gre"
-    if protocol != "gre" and any(plugs_dom0(records, host) for host in records.all("host")):
+    if protocol != "gre" and lookup.has_8_2(records):
         raise Refused(
             "TUNNEL_PROTOCOL_UNKNOWN",
             [protocol],

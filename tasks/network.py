@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from tasks.bridge import bring_up
+from tasks.lookup import is_8_2
 from tasks.netmaking import complete
-from tasks.nets import plugs_dom0
 from xenlaunch.model import Launch
 from xenlaunch.nics import Nic
 from xenlaunch.xapi.pool import Pool
@@ -28,7 +28,7 @@ def network(launch: Launch, pool: Pool) -> Launch:
 
 def switched_on(pool: Pool, host: str, nics: Mapping[str, Nic]) -> set[str]:
     """The networks whose bridge 8.2 makes by a VIF of the control domain, as the article has it."""
-    if not plugs_dom0(pool.records, host):
+    if not is_8_2(pool.records, host):
         return set()
     return {ref for ref, nic in nics.items() if nic.kind in ("vswitch", "tunnel")}
 

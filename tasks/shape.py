@@ -23,11 +23,13 @@ class Change:
     args: tuple[Any, ...]
 
 
-def changes(request: LaunchRequest, record: lookup.Row, speed: int) -> Iterator[Change]:
+def changes(
+    request: LaunchRequest, record: lookup.Row, speed: int, *, is_8_2: bool = False
+) -> Iterator[Change]:
     """The calls for all that the record does not say yet; ``speed`` is the host's, in MHz."""
     yield from memory(request)
     yield from cpus(request, record, speed)
-    yield from fields(request, record)
+    yield from fields(request, record, is_8_2=is_8_2)
     yield from other_config(request, record)
     if request.vtpm and not record.get("VTPMs"):
         yield Change("vtpm", "VTPM.create", (False,))
@@ -73,14 +75,14 @@ def cpu_changes(
             yield field, asked[field]
 
 
-def fields(request: LaunchRequest, record: lookup.Row) -> Iterator[Change]:
+def fields(request: LaunchRequest, record: lookup.Row, *, is_8_2: bool) -> Iterator[Change]:
     """The fields that are set whole, where the record says something else."""
-    for field, wanted in wished(request, record).items():
+    for field, wanted in wished(request, record, is_8_2=is_8_2).items():
         if record[field] != wanted:
             yield Change(field, f"VM.set_{field}", (wanted,))
 
 
-def wished(request: LaunchRequest, record: lookup.Row) -> dict[str, Any]:
+def wished(request: LaunchRequest, record: lookup.Row, *, is_8_2: bool) -> dict[str, Any]:
     """What the fields of the VM's record are to say, as far as the request has a word in it."""
     no_ha = request.ha_restart_priority == "none"
     asked: dict[str, Any] = {
@@ -92,7 +94,7 @@ def wished(request: LaunchRequest, record: lookup.Row) -> dict[str, Any]:
         "start_delay": number(request.start_delay),
         "shutdown_delay": number(request.shutdown_delay),
         "ha_restart_priority": "" if no_ha else request.ha_restart_priority,
-        "platform": merged(record, "platform", request.platform_wanted()),
+        "platform": merged(record, "platform", request.platform_wanted(is_8_2=is_8_2)),
         **(paravirtualised(request, record) if lookup.is_pv(record) else hvm(request, record)),
     }
     if request.tags:

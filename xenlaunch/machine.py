@@ -207,11 +207,11 @@ class Machine(Labels, Boot, Cpus):
         """What the VM may have, in bytes."""
         return self.memory.max if isinstance(self.memory, MemoryRange) else self.memory
 
-    def platform_wanted(self) -> dict[str, str]:
+    def platform_wanted(self, *, is_8_2: bool = False) -> dict[str, str]:
         """The keys of ``platform`` that the request sets, its own and those that it implies."""
         wanted: dict[str, Any] = {
             "cores-per-socket": self.cores_per_socket,
-            "exp-nested-hvm": self.nested_virtualisation,
+            "exp-nested-hvm" if is_8_2 else "nested-virt": self.nested_virtualisation,
             "secureboot": self.secure_boot,
         }
         implied = {key: str(value).lower() for key, value in wanted.items() if value is not None}
