@@ -243,12 +243,13 @@ def _made(
     """A network of this kind, as far as it is there: found under ``ref``, or none yet."""
     row = records.get("network", ref) or {} if ref else {}
     on = _on(records, ref) if ref else {}
-    live = {host for host in below if _is_live(records, host)}
-    lacking = {h: pif for h, pif in below.items() if h in live and h not in on and h not in closed}
+    missing = {h: pif for h, pif in below.items() if h not in on and h not in closed}
+    # One that is down gets it with the launch that goes there once it is up again.
+    lacking = {host: pif for host, pif in missing.items() if _is_live(records, host)}
     shut = {
         host: closed.get(host, f"has no interface for {label}")
         for host in records.all("host")
-        if below and host not in on and host not in lacking
+        if below and host not in on and host not in missing
     }
     kept = {"ovs-host-setup": ""} if kind == "tunnel" else {}
     return Net(
