@@ -50,7 +50,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     disks, copy_to = storage.copied(request, copy.disks, pool)
     chosen = pinned_template(copy, copy_to, tuple(disks.values()))
     chosen = chosen.but(copies=choices(request, listed))
-    check_machine(request, row)
+    check_machine(request, row, is_8_2=lookup.has_8_2(pool.records))
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
     if request.gpu is not None:

@@ -8,6 +8,8 @@ doubles, and what becomes of them is cut off, not rounded, as Java does.
 from typing import Final
 
 MAX_WEIGHT: Final = 256
+MAX_CAP: Final = 65_535
+"""Xen keeps a cap in sixteen bits: one above them would be cut to something else."""
 DERATE: Final = 0.99
 
 
@@ -24,6 +26,8 @@ def vcpu_params(
     {'weight': '1', 'cap': '1'}
     >>> vcpu_params(500, 2600, 2, limited=False)
     {'weight': '48', 'cap': '0'}
+    >>> vcpu_params(1_000_000, 1000, 128, limited=True)
+    {'weight': '256', 'cap': '65535'}
     >>> vcpu_params(1000, 2600, 2, limited=True, formula="newest")
     {'weight': '97', 'cap': '76'}
     """
@@ -32,5 +36,5 @@ def vcpu_params(
         share = int(speed * DERATE * vcpus / host_speed * 100)
     else:
         share = speed * 100 * vcpus // host_speed
-    cap = max(share, 1) if limited else 0
+    cap = min(max(share, 1), MAX_CAP) if limited else 0
     return {"weight": str(weight), "cap": str(cap)}

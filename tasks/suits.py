@@ -11,11 +11,15 @@ ONLY_HVM = ("firmware", "secure_boot", "vtpm", "boot_order", "nested_virtualisat
 ONLY_PV = ("pv_args", "pv_kernel", "pv_ramdisk", "pv_bootloader")
 
 
-def check_machine(request: LaunchRequest, template: Mapping[str, Any]) -> None:
-    """Raise `Refused` with the field that the template cannot have."""
+def check_machine(
+    request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool = False
+) -> None:
+    """Raise `Refused` with the field that the template, or a pool of 8.2, cannot have."""
     check_kind(request, template)
     check_firmware(request, template)
+    check_tpm(request, template, is_8_2=is_8_2)
     check_cpus(request, template)
+    check_sockets(request, template)
     check_crash(request, template)
 
 
@@ -41,9 +45,18 @@ def check_firmware(request: LaunchRequest, template: Mapping[str, Any]) -> None:
         )
 
 
+def check_tpm(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool) -> None:
+    if request.vtpm and is_8_2:
+        raise Refused(
+            "VTPM_UNKNOWN",
+            [template["name_label"]],
+            "This pool is of the 8.2 generation, which has no virtual TPMs: leave vtpm out, or "
+            "name another pool.",
+        )
+
+
 def check_cpus(request: LaunchRequest, template: Mapping[str, Any]) -> None:
-    name = template["name_label"]
-    most = request.vcpus_max or request.vcpus or int(template["VCPUs_max"])
+    name, most = template["name_label"], most_cpus(request, template)
     now = request.vcpus or int(template["VCPUs_at_startup"])
     if now > most:
         raise Refused(
@@ -52,13 +65,28 @@ def check_cpus(request: LaunchRequest, template: Mapping[str, Any]) -> None:
             f"The template {name!r} starts with {now} vCPUs, and vcpus_max is {most}: "
             "give vcpus as well.",
         )
-    cores = request.cores_per_socket
-    if cores and most % cores:
+
+
+def most_cpus(request: LaunchRequest, template: Mapping[str, Any]) -> int:
+    return request.vcpus_max or request.vcpus or int(template["VCPUs_max"])
+
+
+def check_sockets(request: LaunchRequest, template: Mapping[str, Any]) -> None:
+    """What the request says of sockets, or else the template: XAPI looks when the VM starts."""
+    cores = {**template["platform"], **request.platform_wanted()}.get("cores-per-socket")
+    most = most_cpus(request, template)
+    if cores is not None and (int_of(cores) < 1 or most % int_of(cores)):
         raise Refused(
             "CORES_DO_NOT_DIVIDE",
-            [str(cores), str(most)],
-            f"{most} vCPUs do not make whole sockets of {cores} cores: choose another number.",
+            [cores, str(most)],
+            f"{most} vCPUs of a VM of the template {template['name_label']!r} do not make whole "
+            f"sockets of {cores} cores: choose another number, or give cores_per_socket.",
         )
+
+
+def int_of(text: str) -> int:
+    """A number of the platform, or 0 where it is none."""
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def check_crash(request: LaunchRequest, template: Mapping[str, Any]) -> None:

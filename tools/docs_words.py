@@ -101,7 +101,10 @@ OWN_CODES: Final = {
         "Busy",
         "More loose disks than the launches that lost a clone can have left.",
     ),
-    "CORES_DO_NOT_DIVIDE": ("Refused", "`cores_per_socket` does not divide the vCPUs."),
+    "CORES_DO_NOT_DIVIDE": (
+        "Refused",
+        "The cores per socket, asked for or the template's, do not divide the vCPUs.",
+    ),
     "DOM0_HAS_NO_DEVICE": (
         "Busy",
         "The control domain of an 8.2 host has all its VIFs in use: one is needed for a moment.",
@@ -139,6 +142,7 @@ OWN_CODES: Final = {
     "PV_ARGS_ON_HVM": ("Refused", "A field of PV is given for a template that boots as HVM."),
     "WAITED_TOO_LONG": ("Refused", "It had not begun within its `start_within`."),
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
+    "VTPM_UNKNOWN": ("Refused", "`vtpm` on a pool of the 8.2 generation, which has none."),
     "SETUP_NAMES_NO_NIC": ("Refused", "What the guest is told names the MAC of a NIC too many."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
     "SR_NOT_FOUND": ("Refused", "A new disk names no SR, and the pool has no default one."),

@@ -104,7 +104,7 @@ class Cpus(Frozen):
     limit_cpu_use: StrictBool = False
     cpu_formula: Literal["article", "newest"] = "article"
     cpu_weight: Annotated[StrictInt, Field(ge=1, le=65_535)] | None = None
-    cpu_cap: Annotated[StrictInt, Field(ge=1, le=102_400)] | None = None
+    cpu_cap: Annotated[StrictInt, Field(ge=1, le=65_535)] | None = None
     nested_virtualisation: StrictBool | None = None
 
     @model_validator(mode="after")

@@ -126,6 +126,8 @@ def set_group(call: Call, ref: str, group: str) -> str:
 
 @call("VTPM.create(vM: VM ref, is_unique: bool) -> VTPM ref", has_async=True)
 def create_vtpm(call: Call, vm: str, is_unique: bool) -> str:  # noqa: FBT001 - as on the wire
+    if call.world.options.profile == "8.2":
+        raise ApiError("NOT_IMPLEMENTED", "VTPM.create")
     owner = call.db.get("VM", vm)
     assert_power(owner, "Halted")
     if owner["VTPMs"]:

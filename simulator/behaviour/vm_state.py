@@ -82,12 +82,21 @@ def _assert_settings(vm: Row) -> None:
     if not 0 < at_startup <= most:
         rule = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
         raise ApiError("INVALID_VALUE", rule, str(at_startup))
+    _assert_sockets(vm)
     if vm["memory_dynamic_min"] > vm["memory_dynamic_max"] or vm["memory_static_max"] <= 0:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION")
     assert_multiplier(vm["HVM_shadow_multiplier"])
     crash = vm["actions_after_crash"]
     if crash == "rename_restart" or (is_hvm(vm) and crash.startswith("coredump_")):
         raise ApiError("VALUE_NOT_SUPPORTED", "actions_after_crash", crash, "not supported")
+
+
+def _assert_sockets(vm: Row) -> None:
+    cores = vm["platform"].get("cores-per-socket", "1")
+    if not (cores.isascii() and cores.isdigit() and int(cores)):
+        raise ApiError("INVALID_VALUE", "platform:cores-per-socket", cores)
+    if vm["VCPUs_max"] % int(cores):
+        raise ApiError("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", str(vm["VCPUs_max"]), cores)
 
 
 def assert_multiplier(value: float) -> None:

@@ -39,6 +39,9 @@ PV = {**HVM, "HVM_boot_policy": "", "HVM_boot_params": {}, "PV_bootloader": "pyg
 }
 
 
+SOCKETS = {**HVM, "platform": {"cores-per-socket": "2"}}
+
+
 def request(**fields: Any) -> LaunchRequest:
     return LaunchRequest.parse({"name": "web", "template": "debian-12", **fields})
 
@@ -125,6 +128,19 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a boot order for PV": ({"boot_order": "c"}, PV, "HVM_FIELD_ON_PV"),
     "fewer CPUs than start": ({"vcpus_max": 1}, HVM, "VCPUS_ABOVE_MAX"),
     "cores that do not divide": ({"cores_per_socket": 3}, HVM, "CORES_DO_NOT_DIVIDE"),
+    "the template's cores": ({"vcpus": 3}, SOCKETS, "CORES_DO_NOT_DIVIDE"),
+    "the template's cores, at most": ({"vcpus_max": 5}, SOCKETS, "CORES_DO_NOT_DIVIDE"),
+    "cores of the platform": (
+        {"platform": {"cores-per-socket": "3"}, "vcpus": 4},
+        HVM,
+        "CORES_DO_NOT_DIVIDE",
+    ),
+    "no cores": ({"platform": {"cores-per-socket": "0"}}, HVM, "CORES_DO_NOT_DIVIDE"),
+    "cores that are no number": (
+        {"platform": {"cores-per-socket": "two"}},
+        HVM,
+        "CORES_DO_NOT_DIVIDE",
+    ),
 }
 
 
@@ -144,3 +160,5 @@ def test_what_the_template_can_become_is_not_refused() -> None:
     check_machine(request(secure_boot=True, vtpm=True), uefi)
     check_machine(request(firmware="uefi", vtpm=True), HVM)
     check_machine(request(pv_args="quiet"), PV)
+    check_machine(request(vcpus=6), SOCKETS)
+    check_machine(request(vcpus=3, cores_per_socket=3), SOCKETS)
