@@ -10,6 +10,7 @@ from tasks.nets import net_of
 from tasks.setup import DRIVE, setup_sr
 from tasks.source import check_source
 from tasks.suits import check_machine
+from tasks.suits_guest import check_guest
 from xenlaunch import names
 from xenlaunch.errors import Refused
 from xenlaunch.model import Launch, LaunchRequest, Template, TemplateDisk
@@ -53,6 +54,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     check_machine(request, row, is_8_2=lookup.has_8_2(pool.records))
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
+    check_guest(launch, row, pool)
     if request.gpu is not None:
         graphics.find(request.gpu, pool.records)
     if request.host is not None:

@@ -6,7 +6,7 @@ guest has said what it was waited for; where that does not come, or the guest wi
 the drive, it is named as left over, and the sweeper removes it once no VM has it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from tasks.awaiting import await_word
@@ -16,12 +16,13 @@ from tasks.looking import look
 from tasks.lookup import Reader, storage
 from tasks.making import SETUP, MadeDisk, make_disk
 from tasks.told import ANY
-from tasks.vifs import assign_devices, derived_mac, interfaces
+from tasks.vifs import derived_mac, interfaces
 from xenlaunch import names
 from xenlaunch.disks import NewDisk
 from xenlaunch.errors import PASSING, Refused
 from xenlaunch.guest import Guest
 from xenlaunch.model import Launch, LaunchRequest, Leftover, Template
+from xenlaunch.nics import devices_of
 from xenlaunch.slots import host_slot, sr_slot
 from xenlaunch.xapi.pool import UPLOAD, Pool
 
@@ -40,17 +41,6 @@ def drive_of(request: LaunchRequest) -> Guest | None:
 
 def setup_sr(request: LaunchRequest, template: Template, pool: Reader) -> str:
     """The SR of the set-up drive: as given, else where the template's disks lie; '' without one."""
-    guest = request.guest
-    nics = request.nics
-    devices = range(template.vifs) if nics is None else assign_devices(nics)
-    last = guest.macs_named() - 1 if guest else -1
-    if last > max(devices, default=-1):
-        raise Refused(
-            "SETUP_NAMES_NO_NIC",
-            [str(last)],
-            f"What the guest is told names the MAC of NIC {last}, which the VM does not have: "
-            "add it to nics, or say fill: false.",
-        )
     return next(sr_of_drive(request, [disk.sr for disk in template.disks], pool), "")
 
 
@@ -86,8 +76,13 @@ def words(launch: Launch, pool: Pool) -> dict[str, str]:
         rows = interfaces(pool, launch.vm).values()
         macs = {int(row["device"]): str(row["MAC"]) for row in rows}
     else:
-        placed = zip(assign_devices(nics), nics, strict=True)
+        placed = zip(devices_of(nics), nics, strict=True)
         macs = {device: nic.mac or derived_mac(launch.id, device) for device, nic in placed}
+    return filled_words(launch, macs)
+
+
+def filled_words(launch: Launch, macs: Mapping[int, str]) -> dict[str, str]:
+    """The same, with the MACs by device."""
     known = {f"mac:{device}": mac for device, mac in macs.items()}
     known |= {"mac": macs[min(macs)]} if macs else {}
     return {**known, "index": str(launch.index), "name": launch.request.name}

@@ -1,8 +1,6 @@
 """The fourth step: one network interface for each NIC that was asked for."""
 
 import hashlib
-import itertools
-from collections.abc import Sequence
 from typing import Any
 
 from tasks.drives import is_marked, marked
@@ -10,7 +8,7 @@ from tasks.hands import Asked
 from tasks.netmaking import network_for
 from xenlaunch import names
 from xenlaunch.model import Launch
-from xenlaunch.nics import Nic, kilobytes
+from xenlaunch.nics import Nic, devices_of, kilobytes
 from xenlaunch.xapi.pool import Pool
 
 DEFAULT_MTU = 1500
@@ -35,20 +33,9 @@ def vifs(launch: Launch, pool: Pool) -> Launch:
     )
     macs = tuple(
         plug(launch, pool, device, nic, network)
-        for device, nic, network in zip(assign_devices(nics), nics, networks, strict=True)
+        for device, nic, network in zip(devices_of(nics), nics, networks, strict=True)
     )
     return launch.but(networks=networks, macs=macs)
-
-
-def assign_devices(nics: Sequence[Nic]) -> list[int]:
-    """The device of each NIC: as given, else the first that is free.
-
-    >>> assign_devices([Nic(network="a"), Nic(network="b", device=0), Nic(network="c")])
-    [1, 0, 2]
-    """
-    given = {nic.device for nic in nics}
-    free = (number for number in itertools.count() if number not in given)
-    return [next(free) if nic.device is None else nic.device for nic in nics]
 
 
 def interfaces(pool: Asked, vm: str) -> dict[str, Any]:

@@ -27,7 +27,10 @@ from xenlaunch.frozen import Frozen
 LONGEST: Final = 65_536
 """The most characters of one document."""
 
-WORDS: Final = re.compile(r"(?<![{$])\{(index|name|mac(?::\d{1,2})?)\}(?!\})")
+LONGEST_VALUE: Final = 2048
+"""The most characters of a value in xenstore, also with its words filled in."""
+
+WORDS: Final = re.compile(r"(?<![{$])\{(index|name|mac(?::(?:0|[1-9]\d?))?)\}(?!\})")
 """What is filled in. ``${name}`` and ``{{name}}`` belong to shells and templates, and stay."""
 
 _XENSTORE_KEY: Final = re.compile(r"[A-Za-z0-9_@:.-]+(/[A-Za-z0-9_@:.-]+)*")
@@ -63,7 +66,7 @@ Document = Annotated[
     Discriminator(lambda value: "Mapped" if isinstance(value, Mapping) else "text"),
 ]
 XenstoreKey = Annotated[Key, AfterValidator(_check_key)]
-XenstoreValue = Annotated[Carried, Field(max_length=2048)]
+XenstoreValue = Annotated[Carried, Field(max_length=LONGEST_VALUE)]
 
 
 class Guest(Frozen):
@@ -94,18 +97,17 @@ class Guest(Frozen):
 
     def without_data(self) -> Self:
         """The same as far as the pool is concerned, and nothing of what is told in it."""
-        nics = self.macs_named()
-        word = f"{{mac:{nics - 1}}}" if nics else ""
+        numbers = ("" if nic is None else f":{nic}" for nic in self.macs_named())
+        word = "".join(f"{{mac{number}}}" for number in sorted(numbers))
         hidden: dict[str, Any] = {"user_data": word, "network_config": word, "meta_data": {}}
         given = {name: hidden[name] for name in hidden if getattr(self, name) is not None}
         return self.but(**given, xenstore_data=dict.fromkeys(self.xenstore_data, word))
 
-    def macs_named(self) -> int:
-        """How many NICs the words ``{mac}`` and ``{mac:N}`` suppose."""
+    def macs_named(self) -> frozenset[int | None]:
+        """The NICs whose words are used: None for ``{mac}``, and the N of each ``{mac:N}``."""
         texts = [one for part in self._parts() for one in _texts(part)] if self.fill else []
-        found = (word for text in texts for word in WORDS.findall(text))
-        numbers = [int(word[4:] or 0) for word in found if word.startswith("mac")]
-        return max(numbers, default=-1) + 1
+        found = {word for text in texts for word in WORDS.findall(text) if word.startswith("mac")}
+        return frozenset(int(word[4:]) if word[4:] else None for word in found)
 
     def filled(self, words: Mapping[str, str]) -> Self:
         """The same with every word that is known put in its place."""

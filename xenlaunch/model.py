@@ -16,7 +16,7 @@ from xenlaunch.gpus import Gpu
 from xenlaunch.groups import Group
 from xenlaunch.guest import Guest
 from xenlaunch.machine import Machine
-from xenlaunch.nics import Nic
+from xenlaunch.nics import Nic, devices_of
 from xenlaunch.waiting import Awaited, WaitFor
 
 MAX_BATCH = 10_000
@@ -71,11 +71,14 @@ class LaunchRequest(Machine):
 
     @model_validator(mode="after")
     def _has_what_it_waits_for(self) -> Self:
-        if self.guest and self.guest.remove_after == "address" and self.nics == ():
+        if self.nics is None:
+            return self
+        if self.guest and self.guest.remove_after == "address" and not self.nics:
             raise PydanticCustomError("request", "has remove_after: address, and no NIC")
+        if self.wait_for not in ("running", "agent") and not self.nics:
+            raise PydanticCustomError("request", "waits for an address, and has no NIC")
         nic = self.wait_for.nic if isinstance(self.wait_for, Awaited) else None
-        placed = any(one.device is not None for one in self.nics or ())
-        if nic is not None and self.nics is not None and not placed and nic >= len(self.nics):
+        if nic is not None and nic not in devices_of(self.nics):
             raise PydanticCustomError(
                 "request", "waits for an address of NIC {nic}, and has no such NIC", {"nic": nic}
             )

@@ -1,7 +1,9 @@
 """What a request says of network interfaces: which network, and what each may do there."""
 
 import ipaddress
+import itertools
 import re
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictInt, StrictStr, model_validator
@@ -118,6 +120,17 @@ class Nic(Frozen):
         if contradiction:
             raise PydanticCustomError("nic", contradiction)
         return self
+
+
+def devices_of(nics: Sequence[Nic]) -> list[int]:
+    """The device of each NIC: as given, else the first that is free.
+
+    >>> devices_of([Nic(network="a"), Nic(network="b", device=0), Nic(network="c")])
+    [1, 0, 2]
+    """
+    given = {nic.device for nic in nics}
+    free = (number for number in itertools.count() if number not in given)
+    return [next(free) if nic.device is None else nic.device for nic in nics]
 
 
 def _contradiction(nic: Nic) -> str:

@@ -2,9 +2,17 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, StrictInt, StrictStr, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StrictInt,
+    StrictStr,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from xenlaunch.frozen import Frozen
@@ -31,6 +39,15 @@ class Awaited(Frozen):
     family: Literal["ipv4", "ipv6"] | None = None
     cidr: Cidr | None = None
     port: Annotated[StrictInt, Field(ge=1, le=65_535)] | None = None
+
+    @model_validator(mode="after")
+    def _can_come(self) -> Self:
+        version = ipaddress.ip_network(self.cidr).version if self.cidr else None
+        if version and self.family and self.family != f"ipv{version}":
+            raise PydanticCustomError(
+                "wait", f"waits for {self.family} in a range of ipv{version}: {self.cidr}"
+            )
+        return self
 
     def takes(self, nic: str, address: Address) -> bool:
         """Whether this address of that NIC is one that is waited for.

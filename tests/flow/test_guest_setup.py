@@ -111,6 +111,23 @@ def test_the_largest_document_fits(stack: Stack) -> None:
     assert files_of(drive_of(stack, status.name))["user-data"] == large
 
 
+def test_what_does_not_fit_with_its_words_filled_in_is_refused(stack: Stack) -> None:
+    status = stack.launch(name="ü" * 200, guest={"user_data": "{name}" * 10_900})
+
+    assert status.error is not None
+    assert (status.state, status.error.code) == ("failed", "SETUP_TOO_LARGE")
+    assert stack.changing_calls() == []
+
+
+def test_a_mac_is_told_by_the_device_of_its_nic(stack: Stack) -> None:
+    nics = [{"network": "guest", "device": 2}, {"network": "guest", "device": 1}]
+    status = stack.launch(nics=nics, guest={"user_data": "{mac} {mac:1} {mac:2} {mac:02}"})
+
+    first, second = status.macs  # by device
+    told = files_of(drive_of(stack, status.name))["user-data"]
+    assert told == f"{first} {first} {second} {{mac:02}}"
+
+
 # When it goes
 
 
