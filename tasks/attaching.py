@@ -32,6 +32,7 @@ def existing(disk: ExistingDisk, pool: lookup.Reader) -> str:
     Who writes is in everybody's way, and everybody in a writer's, unless the disk is made for it.
     """
     ref, row = lookup.disk(pool, disk.vdi)
+    lookup.check_present(row, disk.vdi)
     if not row["managed"]:
         said = f"The disk {disk.vdi} is not managed by its storage repository: scan that first."
         raise Refused("VDI_NOT_MANAGED", [disk.vdi], said)

@@ -16,7 +16,7 @@ from pycdlib import PyCdlib
 from xenlaunch.guest import Guest
 
 SIZE: Final = 2 << 20
-"""The size of the disk, in bytes: the smallest that storages make, and more than most images have."""
+"""The size of the disk, in bytes: the smallest that storages make, and enough for most images."""
 
 LABELS: Final = {"nocloud": "cidata", "configdrive": "config-2"}
 

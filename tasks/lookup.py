@@ -158,13 +158,30 @@ def disk(reader: Reader, uuid: str) -> tuple[str, Row]:
 
 def iso(reader: Reader, wanted: str) -> str:
     """The CD image of that name or uuid, on one of the pool's ISO libraries."""
-    if _UUID.fullmatch(wanted):
-        return disk(reader, wanted)[0]
+    by_uuid = _UUID.fullmatch(wanted)
+    refs = [disk(reader, wanted)[0]] if by_uuid else _labelled(reader, wanted)
     libraries = {
         ref for ref, row in reader.records.all("sr").items() if row["content_type"] == "iso"
     }
-    rows = {str(ref): reader.read("VDI.get_record", ref) for ref in _labelled(reader, wanted)}
-    return one("iso", {ref: row for ref, row in rows.items() if row["SR"] in libraries}, wanted)[0]
+    rows = {ref: reader.read("VDI.get_record", ref) for ref in refs}
+    found = {ref: row for ref, row in rows.items() if row["SR"] in libraries}
+    if by_uuid and not found:
+        said = f"The disk {wanted} is no CD image: it lies on no ISO library of the pool."
+        raise Refused("VDI_IS_NOT_ISO", [wanted], said)
+    ref, row = one("iso", found, wanted)
+    check_present(row, wanted)
+    return ref
+
+
+def check_present(row: Row, wanted: str) -> None:
+    """A storage that has been scanned may have told the pool that a disk of its is gone."""
+    if row["missing"]:
+        raise Refused(
+            "VDI_MISSING",
+            [wanted],
+            f"The storage repository of {wanted!r} has it no more: put it back and scan the "
+            "repository, or name another.",
+        )
 
 
 def _labelled(reader: Reader, wanted: str) -> list[str]:

@@ -57,7 +57,10 @@ def net_of(reader: lookup.Reader, nic: Nic) -> Net:
             return _vswitch(reader)
         case "link-local":
             return _native(reader.records, *traffic.internal(reader))
-    return _native(reader.records, *_base(reader, nic))
+    ref, row = _base(reader, nic)
+    if nic.trunks:
+        _check_takes_trunks(reader.records, ref, row)
+    return _native(reader.records, ref, row)
 
 
 def bridge_name(*parts: str) -> str:
@@ -70,6 +73,16 @@ def bridge_name(*parts: str) -> str:
 
 
 # Networks that are there
+
+
+def _check_takes_trunks(records: lookup.Cache, ref: str, network: Row) -> None:
+    if any(int(_row(records, pif)["VLAN"]) != UNTAGGED for pif in _on(records, ref).values()):
+        raise Refused(
+            "NETWORK_INCOMPATIBLE_WITH_TRUNKS",
+            [network["uuid"]],
+            f"The network {network['name_label']!r} is a VLAN itself, and carries no other tags: "
+            "leave trunks out, or name the network below it.",
+        )
 
 
 def _native(records: lookup.Cache, ref: str, row: Row) -> Net:

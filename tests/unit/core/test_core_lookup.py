@@ -82,15 +82,33 @@ def test_a_cd_image_by_name_is_looked_for_in_the_libraries_alone() -> None:
         sr=SRS,
     )
     for row in ("vdi1", "vdi2"):
-        book.answers["VDI.get_record", row]["name_label"] = "tools.iso"
+        book.answers["VDI.get_record", row] |= {"name_label": "tools.iso", "missing": False}
 
     assert lookup.iso(book, "tools.iso") == "vdi1"
 
 
 def test_a_cd_image_by_uuid() -> None:
-    found = {("VDI.get_by_uuid", UUID.format(1)): "vdi1", ("VDI.get_record", "vdi1"): {}}
+    assert lookup.iso(cd_book(), UUID.format(1)) == "vdi1"
 
-    assert lookup.iso(Book(found), UUID.format(1)) == "vdi1"
+
+def cd_book(**fields: Any) -> Book:
+    """A pool with one CD image, which says something else in these fields."""
+    row = {"uuid": UUID.format(1), "name_label": "x.iso", "SR": "isos", "missing": False, **fields}
+    answers = {("VDI.get_by_uuid", UUID.format(1)): "vdi1", ("VDI.get_record", "vdi1"): row}
+    return Book({**answers, ("VDI.get_by_name_label", "x.iso"): ["vdi1"]}, sr=SRS)
+
+
+def test_a_disk_that_is_no_cd_image() -> None:
+    error = refused(lambda: lookup.iso(cd_book(SR="sr1"), UUID.format(1)))
+
+    assert error.code == "VDI_IS_NOT_ISO"
+
+
+@pytest.mark.parametrize("wanted", ["x.iso", UUID.format(1)])
+def test_a_cd_image_that_its_library_has_lost(wanted: str) -> None:
+    error = refused(lambda: lookup.iso(cd_book(missing=True), wanted))
+
+    assert error.code == "VDI_MISSING"
 
 
 def test_a_cd_image_that_is_not_there() -> None:
