@@ -52,7 +52,7 @@ class Pass:
         hosts = self.inventory.hosts(self.reservations.held)
         gone = 0
         for record in self._line():
-            need = self.inventory.need(record.request, record.avoid, template_of(record))
+            need = self.inventory.need(record.request, record.avoid, *made_of(record))
             verdict = self._place(hosts, need)
             if isinstance(verdict, NoRoom):
                 gone += self._turn_away(record, verdict)
@@ -116,10 +116,11 @@ class Pass:
         return 0
 
 
-def template_of(record: Record) -> str:
-    """The uuid of the template that the launch has cloned, if it was on its way before."""
+def made_of(record: Record) -> tuple[str, str]:
+    """The uuid of the template that the launch has cloned, and its VM, if it has one already."""
     learnt = record.learnt
-    return str((learnt.get("template") or {}).get("uuid", "")) if learnt.get("vm") else ""
+    vm = learnt.get("vm")
+    return (str((learnt.get("template") or {}).get("uuid", "")), str(vm)) if vm else ("", "")
 
 
 def reservation_of(verdict: Placed, need: Need) -> dict[str, Any]:

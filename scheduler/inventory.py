@@ -92,11 +92,19 @@ class Inventory:
             found[ref] = replace(host, gpus=(free - held[ref], idle))
         return found
 
-    def need(self, request: LaunchRequest, avoid: Mapping[str, str], pinned: str = "") -> Need:
+    def need(
+        self, request: LaunchRequest, avoid: Mapping[str, str], pinned: str = "", vm: str = ""
+    ) -> Need:
         """What a launch will take; ``pinned``: the uuid of the template that it has taken already.
 
-        A template that is missing takes nothing: `connect` will say.
+        A template that is missing takes nothing: `connect` will say. Nor does a VM of the launch's
+        that is on a host: it was kept, and goes on where it is.
         """
+        home = self._home(vm, avoid)
+        if home:
+            others = sorted(ref for ref in self.records.all("host") if ref != home)
+            shut = tuple((ref, "is not the host that the VM runs on") for ref in others)
+            return Need(memory=0, vcpus=0, avoid=tuple(sorted(avoid.items())), shut=shut)
         if isinstance(request, CopyRequest):  # the pool makes it, and no host has a VM of it
             return Need(memory=0, vcpus=0, avoid=tuple(sorted(avoid.items())))
         listed = (self.copies(pinned) if pinned else ()) or self.copies(request.template)
@@ -118,6 +126,12 @@ class Inventory:
             strategy=request.placement,
             group=request.group,
         )
+
+    def _home(self, vm: str, avoid: Mapping[str, str]) -> str:
+        """The host that a launch's VM is on, if it has to leave none."""
+        row = self.records.get("vm", vm) if vm else None
+        host = self.records.get("host", row["resident_on"]) if row else None
+        return str(row["resident_on"]) if row and host and host["uuid"] not in avoid else ""
 
     def _out_of_reach(self, request: LaunchRequest, copy: Copy) -> OutOfReach:
         """The hosts that do not reach the storage of a VM of this copy.

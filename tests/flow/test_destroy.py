@@ -210,6 +210,23 @@ def test_a_vm_that_was_kept_is_gone_on_with(stack: Stack, step: str) -> None:
     stack.assert_nothing_held()
 
 
+def test_a_vm_that_was_kept_and_runs_takes_no_second_room(make_stack: MakeStack) -> None:
+    """It has its memory, and its place in its group, on the only host there is."""
+    stack = make_stack("--hosts", "1")
+    stack.start_worker()
+    stack.pool.faults({"method": "VM.set_name_label", "error": ["LICENCE_RESTRICTION", "test"]})
+    group = {"name": "db", "keep": "apart"}
+    status = stack.launch(on_failure="keep", memory="80GiB", group=group, **RICH)
+    assert [left.cls for left in status.leftovers] == ["VM"]
+    stack.pool.control("DELETE", "/faults")
+    stack.client.retry(status.id)
+    ended = stack.ended([status.id])[0]
+
+    assert (ended.state, ended.host) == ("succeeded", "host-1")
+    assert list(stack.vms()) == ["web-1"]
+    stack.assert_nothing_held()
+
+
 @pytest.mark.parametrize("step", ["VM.start_on", "VM.clone"])
 def test_a_worker_dies_in_a_retry(make_stack: MakeStack, step: str) -> None:
     stack = make_stack()

@@ -37,7 +37,7 @@ class Shelf:
             rooms[room.ref] = make_room(room.name, (room.free - held["memory"]) // GIB)
         return rooms
 
-    def need(self, request: LaunchRequest, avoid: Mapping[str, str], _pinned: str = "") -> Need:
+    def need(self, request: LaunchRequest, avoid: Mapping[str, str], *_made: str) -> Need:
         return Need(request.least_memory or GIB, request.vcpus or 1, avoid=tuple(avoid.items()))
 
 
