@@ -13,7 +13,7 @@ from xenlaunch.record import Record, waits_for
 
 def give_up(ledger: Ledger, record: Record) -> bool:
     """Whether the launch is over: its time is, and nothing has been cloned for it."""
-    error = json.dumps(too_long(record).as_record())
+    error = json.dumps(too_long(*ledger.explained([record])).as_record())
     return str(ledger.store.run("too_late", record.id, error)) != "stale"
 
 

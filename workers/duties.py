@@ -109,13 +109,15 @@ class Dispatching:
 
     duties: Duties
     pool: str
+    _stands: bool = False  # all who wait were told why
 
     @property
     def name(self) -> str:
         return f"dispatch:{self.pool}"
 
     def let_go(self) -> None:
-        """Nothing is remembered."""
+        """What was said of the line holds for a moment only."""
+        self._stands = False
 
     def turn(self, held: Callable[[], bool]) -> None:
         ledger = self.duties.ledger
@@ -136,12 +138,17 @@ class Dispatching:
         """The pool; where it cannot be used, whoever waits for it is told why."""
         try:
             self.duties.permit(self.pool)
-            return self.duties.inventory(self.pool)
+            found = self.duties.inventory(self.pool)
         except PoolError as error:
-            ledger = self.duties.ledger
-            reason = f"waiting for the pool {self.pool}: {error.message}"
-            ledger.say_why(dict.fromkeys(ledger.waiting(self.pool), reason))
+            self._say_why(f"waiting for the pool {self.pool}: {error.message}")
             raise
+        if self._stands:
+            self._say_why("")
+        return found
+
+    def _say_why(self, reason: str) -> None:
+        self.duties.ledger.say_why_all(self.pool, reason)
+        self._stands = bool(reason)
 
 
 @dataclass

@@ -28,6 +28,7 @@ class Times:
     lease: int = 7_000
     resend: int = 3_000
     resend_most: int = 60_000
+    why: int = 20_000  # what a line stands still for is known so long after it was said last
     keep: int = 7 * 24 * 3_600_000
 
 
@@ -186,10 +187,23 @@ class Ledger:
             return [Record(fields) for fields in pipe.execute() if fields]
 
     def status(self, launch: str) -> LaunchStatus:
-        return status_of(self.record(launch))
+        return self.statuses_of([self.record(launch)])[0]
 
     def statuses(self, launches: Sequence[str]) -> list[LaunchStatus]:
-        return [status_of(record) for record in self.records(launches)]
+        return self.statuses_of(self.records(launches))
+
+    def statuses_of(self, records: Sequence[Record]) -> list[LaunchStatus]:
+        return [status_of(record) for record in self.explained(records)]
+
+    def explained(self, records: Sequence[Record]) -> list[Record]:
+        """The records, those in a line with what keeps all of it from going, if anything does."""
+        pools = sorted({one.pool for one in records if one.state == states.WAITING and one.pool})
+        if not pools:
+            return list(records)
+        with reachable():
+            whys = self.store.redis.mget([self.store.key("why", pool) for pool in pools])
+        why = {pool: said for pool, said in zip(pools, whys, strict=True) if said}
+        return [Record({**one.fields, "why": why.get(one.pool, "")}) for one in records]
 
     def launches_of(self, name: str) -> list[str]:
         """The launches of a batch in order, or the launch itself, by id. Unknown ids raise."""
@@ -258,6 +272,14 @@ class Ledger:
             for launch, reason in reasons.items():
                 pipe.hset(self.store.key("launch", launch), "reason", reason)
             pipe.execute()
+
+    def say_why_all(self, pool: str, reason: str) -> None:
+        """Note why a pool's line stands still, or '': once for all, who may be ten thousand.
+
+        It holds for a moment, and is said again as long as it is so.
+        """
+        with reachable():
+            self.store.redis.set(self.store.key("why", pool), reason, px=self.times.why)
 
     def refuse(self, launch: str, outcome: str, error: dict[str, Any]) -> str:
         """End a launch that waits: ``ended``, ``undo`` (something was made) or ``stale``."""

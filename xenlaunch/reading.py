@@ -12,7 +12,7 @@ from xenlaunch import states
 from xenlaunch.lease import Made
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import LaunchStatus
-from xenlaunch.record import Record, status_of
+from xenlaunch.record import Record
 from xenlaunch.store import reachable
 
 
@@ -90,7 +90,7 @@ def whole(ledger: Ledger, launch: str) -> Whole:
         history, made = pipe.execute()
     return Whole(
         record,
-        status_of(record),
+        ledger.statuses_of([record])[0],
         tuple(_moment(json.loads(text)) for text in history),
         tuple(_things(Made(**json.loads(text)) for text in made)),
         record.avoid,

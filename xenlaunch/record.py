@@ -164,7 +164,7 @@ def waits_for(record: Record) -> str:
     if parked:
         return f"waiting for {parked['what']}"
     if record.state == states.WAITING:
-        return record.reason or "waiting for its turn"
+        return record.why or record.reason or "waiting for its turn"
     return ""
 
 

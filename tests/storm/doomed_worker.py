@@ -66,7 +66,9 @@ def hasten(lease: int) -> None:
 
 
 WRITES: Final[Mapping[str, tuple[str, ...]]] = {
-    "xenlaunch.ledger.Ledger": ("register", "say_why", "await_nudge", "forget_expired", "pruned"),
+    "xenlaunch.ledger.Ledger": (
+        *("register", "say_why", "say_why_all", "await_nudge", "forget_expired", "pruned"),
+    ),
     "xenlaunch.slots.PoolSlots": ("await_given",),
     "xenlaunch.sights.Sights": ("replace", "put_off", "with_leftovers"),
 }

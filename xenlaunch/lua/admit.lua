@@ -20,6 +20,7 @@ move('running', t)
 redis.call('HSET', held, id, ARGV[4])
 redis.call('SET', version, ARGV[8])
 set('host', ARGV[3])
+redis.call('HDEL', key, 'reason')  -- what it had waited for
 redis.call('HSETNX', key, 'begun', t)
 wish(t + ARGV[6])
 tell('state')

@@ -12,5 +12,6 @@ for i = 5, #ARGV do
   macs[#macs + 1] = ARGV[i]
 end
 set('pool', ARGV[3], 'macs', table.concat(macs, ' '))
+redis.call('HDEL', key, 'reason')  -- it had waited for a pool
 line_up(ARGV[4])
 return 'ok'

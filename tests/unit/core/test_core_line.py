@@ -225,6 +225,18 @@ def test_who_has_waited_too_long_in_line_fails_with_what_it_waited_for(
     assert lives.ledger.waiting(POOL) == []
 
 
+def test_who_has_waited_too_long_in_a_line_that_stands_still_fails_with_why(
+    lives: Lives, recovery: Recovery
+) -> None:
+    launch = late(lives, lives.joined(start_within=30))
+    lives.ledger.say_why_all(POOL, "waiting for the pool lab: it does not answer")
+    recovery.sweep()
+    error = lives.ledger.status(launch).error
+
+    assert error is not None
+    assert error.params == ("30", "waiting for the pool lab: it does not answer")
+
+
 def test_who_is_in_no_line_yet_fails_too(lives: Lives, recovery: Recovery) -> None:
     launch = late(lives, lives.submitted(start_within=30))
     recovery.sweep()

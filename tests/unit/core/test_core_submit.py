@@ -184,6 +184,36 @@ def test_who_stands_in_no_line_is_not_admitted(lives: Lives) -> None:
     assert verdicts == ["stale", "stale", "stale"]
 
 
+def test_who_goes_on_waits_for_that_no_more(lives: Lives) -> None:
+    """It has found a pool, then room; when another host is looked for it waits for its turn."""
+    launch = lives.submitted()
+    lives.ledger.say_why({launch: "waiting for a pool: none answers"})
+    lives.ledger.join(launch, POOL, [])
+    seen = [lives.ledger.status(launch).doing]
+    lives.ledger.say_why({launch: "waiting for room: host-1 is full"})
+    lives.admit(launch)
+    lives.lease(launch).another_host(names.CONNECT, "u-h1", "is full")
+    seen.append(lives.ledger.status(launch).doing)
+
+    assert seen == ["waiting for its turn"] * 2
+
+
+def test_all_who_wait_in_a_line_that_stands_still_are_told_why(lives: Lives) -> None:
+    """Whoever else waits is told so as well; who is on the way, or ended, is told nothing."""
+    waiting, running, nowhere = lives.joined(), lives.running(), lives.submitted()
+    many = [lives.joined() for _ in range(250)]
+    lives.ledger.say_why({waiting: "waiting for room: host-1 is full"})
+    lives.ledger.say_why_all(POOL, "waiting for the pool lab: it does not answer")
+    told = {status.doing for status in lives.ledger.statuses([waiting, *many])}
+    others = [lives.ledger.status(launch).doing for launch in (running, nowhere)]
+    lives.ledger.say_why_all(POOL, "")
+
+    assert told == {"waiting for the pool lab: it does not answer"}
+    assert others == ["", "waiting for its turn"]
+    assert lives.ledger.status(waiting).doing == "waiting for room: host-1 is full"
+    assert lives.ledger.status(many[-1]).doing == "waiting for its turn"
+
+
 def test_a_launch_says_why_it_waits(lives: Lives) -> None:
     launch = lives.joined()
     before = lives.ledger.status(launch).doing
