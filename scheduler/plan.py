@@ -1,6 +1,7 @@
 """What a launch would do, without doing it: every look-up and every rule, host by host."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.asking import Said, ask
@@ -8,13 +9,12 @@ from scheduler.inventory import Inventory
 from scheduler.overview import Sight
 from scheduler.placement import HostRoom, Need, refusals
 from scheduler.plan_drives import planned_drives
+from scheduler.plan_networks import planned_bridges, planned_networks
 from tasks import lookup
 from tasks.connect import pin
 from tasks.copied import adapting
 from tasks.copies import Copy, copies, roomiest
 from tasks.making import finishing
-from tasks.netmaking import making_of
-from tasks.nets import net_of
 from tasks.owning import disowned, strange
 from tasks.setup import planned, planned_removal
 from tasks.shape import changes
@@ -52,7 +52,8 @@ def plan(request: LaunchRequest, sight: Sight, pool_for: PoolFor) -> dict[str, A
         answer |= {"memory": need.memory, "vcpus": need.vcpus}
         rooms = _rooms(inventory, need, sight, answer["pool"])
         answer["hosts"] = hosts(rooms, need, ask(request, template, inventory))
-        return answer | _pinned(request, inventory, answer["pool"])
+        fitting = [row["host"] for row in answer["hosts"] if row["fits"]]
+        return answer | _pinned(request, inventory, answer["pool"], fitting)
     except PoolError as error:
         return answer | {"error": error.as_record()}
 
@@ -76,7 +77,9 @@ def hosts(
     return found
 
 
-def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str, Any]:
+def _pinned(
+    request: LaunchRequest, inventory: Inventory, pool: str, fitting: Sequence[str]
+) -> dict[str, Any]:
     copy = roomiest(inventory.records, copies(inventory, request.template))
     launch = pin(Launch(id="l-plan", deployment="plan", pool=pool, request=request), inventory)
     row = inventory.read("VM.get_record", copy.ref)  # the cache has not all of it
@@ -85,11 +88,12 @@ def _pinned(request: LaunchRequest, inventory: Inventory, pool: str) -> dict[str
     networks = planned_networks(request, inventory)
     sizes = {device: disk.size for device, disk in copy.disks.items()}
     making = [call for network in networks for call in network["makes"]]
+    bridges = planned_bridges(request, row, inventory, fitting)
     return {
         "template": template,
         "drives": planned_drives(launch, row, inventory),
         "networks": networks,
-        "calls": calls(launch, row, sizes, making, is_8_2=lookup.has_8_2(inventory.records)),
+        "calls": calls(launch, row, inventory, Beside(sizes, making, bridges)),
     }
 
 
@@ -99,29 +103,18 @@ def home(inventory: Inventory, copy: Copy) -> str | None:
     return row["name_label"] if row else None
 
 
-def planned_networks(request: LaunchRequest, inventory: Inventory) -> list[dict[str, Any]]:
-    """The network of each NIC: its name, whether it is there, and the calls that would make it.
-
-    Two NICs on one that is not there yet make it once.
+@dataclass(frozen=True)
+class Beside:
+    """What `calls` cannot tell from request and template: the sizes of the template's disks, by
+    device, the calls that make networks, and those that bring up bridges.
     """
-    planned: list[dict[str, Any]] = []
-    made: set[str] = set()
-    for nic in request.nics or ():
-        net = net_of(inventory, nic)
-        makes = [] if net.bridge in made else making_of(net, inventory.records)
-        made.add(net.bridge)
-        planned.append({"name": net.label, "exists": bool(net.ref), "makes": makes})
-    return planned
+
+    sizes: Mapping[str, int]
+    making: Sequence[str]
+    bridges: Sequence[str]
 
 
-def calls(
-    launch: Launch,
-    template: lookup.Row,
-    sizes: Mapping[str, int],
-    making: Sequence[str],
-    *,
-    is_8_2: bool,
-) -> list[str]:
+def calls(launch: Launch, template: lookup.Row, pool: Inventory, beside: Beside) -> list[str]:
     """The changing calls of a launch in their order, as far as the request decides them."""
     request = launch.request
     made = ["VM.copy" if request.clone == "full" else "VM.clone"]
@@ -129,21 +122,30 @@ def calls(
     made += ["VM.add_to_other_config"]
     made += ["VM.remove_from_other_config"] if "disks" in template["other_config"] else []
     made += ["VM.provision"] if template["is_a_template"] else []
-    made += ["VM.set_affinity"] if request.host else []
+    made += _prefers(request, template, pool)
+    is_8_2 = lookup.has_8_2(pool.records)
     shaping = changes(request, disowned(template, ""), ANY_SPEED, is_8_2=is_8_2)
     made += [change.method for change in shaping]
-    made += ["VGPU.create"] if request.gpu else []
-    made += adapting(launch, sizes)
+    made += [*["VGPU.destroy"] * len(template["VGPUs"]), "VGPU.create"] if request.gpu else []
+    made += adapting(launch, beside.sizes)
     for disk in request.disks:
         made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]
     made += planned(request)
     if request.nics is not None:
         made += ["VIF.destroy"] * len(template["VIFs"])
-        made += making
+        made += beside.making
         for nic in request.nics:
             made += ["VIF.create"]
             made += [f"VIF.configure_{version}" for version, _, _ in addresses_of(nic)]
+    made += beside.bridges
     made += ["VM.start_on", *planned_removal(request), *finishing(launch)]
     made += ["VM.add_to_other_config", "VM.set_name_label"]
     return [*made, *(["VM.set_blocked_operations"] if request.blocked_operations else [])]
+
+
+def _prefers(request: LaunchRequest, template: lookup.Row, pool: Inventory) -> list[str]:
+    if request.host is None:
+        return []
+    ref, _ = lookup.one("host", pool.records.all("host"), request.host)
+    return [] if template["affinity"] == ref else ["VM.set_affinity"]

@@ -23,6 +23,26 @@ MAC: Final = "FE:FF:FF:FF:FF:FF"
 """The MAC of the control domain's VIF, as CloudStack gives it."""
 
 
+def is_switched(records: Cache, host: str, kind: str) -> bool:
+    """Whether 8.2 makes the bridge by a VIF of the control domain, as the article has it."""
+    return kind in ("vswitch", "tunnel") and is_8_2(records, host)
+
+
+def is_attached(records: Cache, network: str, host: str) -> bool:
+    """Whether the host has its interface on the network plugged."""
+    return any(
+        row["network"] == network and row["host"] == host and row["currently_attached"]
+        for row in records.all("pif").values()
+    )
+
+
+def bringing_up(records: Cache, host: str) -> tuple[str, ...]:
+    """The calls that bring up a bridge on a host."""
+    if is_8_2(records, host):
+        return ("VIF.create", "VIF.plug", "VIF.unplug", "VIF.destroy")
+    return ("network.attach",)
+
+
 def bring_up(pool: Pool, network: str, host: Host) -> None:
     """Have the host make the network's bridge, and plug the interface that it has there."""
     if is_8_2(pool.records, host.ref):

@@ -167,7 +167,8 @@ def iso(reader: Reader, wanted: str) -> str:
     found = {ref: row for ref, row in rows.items() if row["SR"] in libraries}
     if by_uuid and not found:
         said = f"The disk {wanted} is no CD image: it lies on no ISO library of the pool."
-        raise Refused("VDI_IS_NOT_ISO", [wanted], said)
+        kinds = [str(row["type"]) for row in rows.values()]
+        raise Refused("VDI_IS_NOT_ISO", [wanted, *kinds], said)
     ref, row = one("iso", found, wanted)
     check_present(row, wanted)
     return ref
@@ -178,7 +179,7 @@ def check_present(row: Row, wanted: str) -> None:
     if row["missing"]:
         raise Refused(
             "VDI_MISSING",
-            [wanted],
+            [str(row["SR"]), wanted],
             f"The storage repository of {wanted!r} has it no more: put it back and scan the "
             "repository, or name another.",
         )

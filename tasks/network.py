@@ -1,12 +1,8 @@
 """The fifth step: the chosen host can carry the VM's networks."""
 
-from collections.abc import Mapping
-
-from tasks.bridge import bring_up
-from tasks.lookup import is_8_2
+from tasks.bridge import bring_up, is_attached, is_switched
 from tasks.netmaking import complete
 from xenlaunch.model import Launch
-from xenlaunch.nics import Nic
 from xenlaunch.xapi.pool import Pool
 
 
@@ -19,22 +15,10 @@ def network(launch: Launch, pool: Pool) -> Launch:
     nics = launch.request.nics or ()
     for nic in nics:
         complete(pool, nic, launch.host.ref)
-    switched = switched_on(pool, launch.host.ref, dict(zip(launch.networks, nics, strict=False)))
+    host, records = launch.host, pool.records
+    known = dict(zip(launch.networks, nics, strict=False))
+    switched = {ref for ref, nic in known.items() if is_switched(records, host.ref, nic.kind)}
     for ref in dict.fromkeys(launch.networks):
-        if ref in switched or not is_attached(pool, ref, launch.host.ref):
-            bring_up(pool, ref, launch.host)
+        if ref in switched or not is_attached(records, ref, host.ref):
+            bring_up(pool, ref, host)
     return launch
-
-
-def switched_on(pool: Pool, host: str, nics: Mapping[str, Nic]) -> set[str]:
-    """The networks whose bridge 8.2 makes by a VIF of the control domain, as the article has it."""
-    if not is_8_2(pool.records, host):
-        return set()
-    return {ref for ref, nic in nics.items() if nic.kind in ("vswitch", "tunnel")}
-
-
-def is_attached(pool: Pool, network: str, host: str) -> bool:
-    return any(
-        row["network"] == network and row["host"] == host and row["currently_attached"]
-        for row in pool.records.all("pif").values()
-    )

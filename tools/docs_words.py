@@ -93,6 +93,7 @@ OWN_CODES: Final = {
     "BATCH_STOPPED": ("Refused", "More of its batch failed than may, before it had begun."),
     "BATCH_UNDONE": ("Refused", "Fewer of its batch can come up than must: all of it is undone."),
     "CANCELLED": ("Refused", "Its owner cancelled the launch."),
+    "NETWORK_INCOMPATIBLE_WITH_TRUNKS": ("Refused", "`trunks` on a network that is a VLAN itself."),
     "NO_POOL_ANSWERS": ("Busy", "None of several pools can be used now; it is in no error."),
     "CANNOT_FIT": ("Refused", "No host could take the VM even if it were empty and in service."),
     "CLONE_RUNNING": ("Busy", "An earlier clone of this launch is still worked on in the pool."),

@@ -18,27 +18,23 @@ from tests.support.stacks import Stack
 from xenlaunch import LaunchRequest
 from xenlaunch.errors import BadRequest
 from xenlaunch.names import OTHER_CONFIG_NETWORK
-
-COUNT = 100
-
-
-BY_HOST = ("network.attach",)
-"""Calls that depend on the host, which a plan does not choose."""
+from xenlaunch.xapi.pool import NULL
 
 FOR_ALL = ("network.create", "pool.create_VLAN_from_PIF", "VLAN.create", "tunnel.create")
 """Calls that are made once for all launches, by whichever is first."""
 
 
-def cases() -> list[Case]:
+def cases(profile: str) -> list[Case]:
+    """Those of a profile; today's are for 8.2 too, though some of them are refused there."""
     found = [case for file in sorted(CASES.glob("*.yaml")) for case in read_cases(file.read_text())]
-    return [case for case in found if case.profile == "current" and not case.given]
+    return [case for case in found if case.profile in ("current", profile) and not case.given]
 
 
-def mixtures(seed: int, sight: Sight) -> list[LaunchRequest]:
+def mixtures(profile: str, count: int, sight: Sight) -> list[LaunchRequest]:
     """The template by uuid: which copy of it is taken changes with each launch."""
-    chance, every = random.Random(seed), cases()
+    chance, every = random.Random(20261124), cases(profile)
     found: list[LaunchRequest] = []
-    while len(found) < COUNT:
+    while len(found) < count:
         mixed: dict[str, Any] = {"template": "debian-12"}
         for case in chance.sample(every, chance.choice((1, 2, 2, 3))):
             mixed |= {"template": case.template, **case.request}
@@ -56,11 +52,33 @@ def mixtures(seed: int, sight: Sight) -> list[LaunchRequest]:
 
 
 @pytest.mark.timeout(300)
-def test_what_a_plan_predicts_is_what_happens(make_stack: MakeStack) -> None:
-    stack = make_stack("--hosts", "16")
+@pytest.mark.parametrize(("profile", "count"), [("current", 100), ("8.2", 50)])
+def test_what_a_plan_predicts_is_what_happens(
+    make_stack: MakeStack, profile: str, count: int
+) -> None:
+    stack = make_stack("--hosts", "16", "--profile", profile)
     stack.start_worker()
+    assert_as_planned(stack, mixtures(profile, count, Sight(stack.call)))
+
+
+def test_a_gpu_in_the_place_of_the_templates_is_planned(make_stack: MakeStack) -> None:
+    stack = make_stack("--pool", "gpus")
+    board = stack.call("VM.clone", stack.call("VM.get_by_name_label", "debian-12")[0], "board")
+    [group] = stack.rows("GPU_group")
+    stack.call("VGPU.create", board, group, "0", {}, NULL)
+    stack.start_worker()
+    asked = {"name": "drawn", "template": "board", "gpu": {"type": "Pretended GPU quarter"}}
+    request = LaunchRequest.parse(asked)
+    plan = stack.client.plan(request)
+
+    [status] = stack.ended([stack.client.submit(request).id])
+
+    assert "VGPU.destroy" in plan["calls"]
+    assert what_differs(stack, Sight(stack.call), plan, status) == []
+
+
+def assert_as_planned(stack: Stack, requests: list[LaunchRequest]) -> None:
     before = len(stack.changing_calls())
-    requests = mixtures(20261124, Sight(stack.call))
     plans = [stack.client.plan(request) for request in requests]
     assert [call["method"] for call in stack.changing_calls()[before:]] == []
 
@@ -75,7 +93,7 @@ def test_what_a_plan_predicts_is_what_happens(make_stack: MakeStack) -> None:
     assert differs == {}
     assert_networks_as_planned(sight, plans, [status.state == "succeeded" for status in ended])
     came_up = sum(status.state == "succeeded" for status in ended)
-    assert COUNT // 4 < came_up < COUNT, "some of each"
+    assert len(requests) // 4 < came_up < len(requests), "some of each"
 
 
 def assert_networks_as_planned(
@@ -131,4 +149,4 @@ def calls_of(stack: Stack, launch: str) -> Counter[str]:
     """The changing calls of a launch, by the intents that it wrote down."""
     calls = stack.ledger.store.redis.hvals(stack.ledger.store.key("launch", launch, "calls"))
     methods = (json.loads(call)["method"].removeprefix("Async.") for call in calls)
-    return Counter(method for method in methods if method and method not in BY_HOST + FOR_ALL)
+    return Counter(method for method in methods if method and method not in FOR_ALL)

@@ -82,7 +82,7 @@ def test_a_cd_image_by_name_is_looked_for_in_the_libraries_alone() -> None:
         sr=SRS,
     )
     for row in ("vdi1", "vdi2"):
-        book.answers["VDI.get_record", row] |= {"name_label": "tools.iso", "missing": False}
+        book.answers["VDI.get_record", row].update(name_label="tools.iso", missing=False)
 
     assert lookup.iso(book, "tools.iso") == "vdi1"
 
@@ -93,7 +93,8 @@ def test_a_cd_image_by_uuid() -> None:
 
 def cd_book(**fields: Any) -> Book:
     """A pool with one CD image, which says something else in these fields."""
-    row = {"uuid": UUID.format(1), "name_label": "x.iso", "SR": "isos", "missing": False, **fields}
+    row = {"uuid": UUID.format(1), "name_label": "x.iso", "SR": "isos", "missing": False}
+    row |= {"type": "user", **fields}
     answers = {("VDI.get_by_uuid", UUID.format(1)): "vdi1", ("VDI.get_record", "vdi1"): row}
     return Book({**answers, ("VDI.get_by_name_label", "x.iso"): ["vdi1"]}, sr=SRS)
 
