@@ -1,18 +1,21 @@
 """Any request that the schema accepts launches, or is refused with a sentence and changes nothing.
 
 Any that it does not accept is refused with the line and the field. XENLAUNCH_REQUESTS says how many
-are tried of each, where that is not a hundred.
+are tried of each, where that is not a hundred. They are drawn anew each time: what fails shows
+the XENLAUNCH_SEED that draws the same again.
 """
 
 import io
 import json
 import os
+import random
 import re
+import sys
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.flow.conftest import MakeStack
 from tests.support.any_requests import damaged, requests
@@ -23,22 +26,31 @@ from xenlaunch.request_file import read_request
 COUNT = int(os.environ.get("XENLAUNCH_REQUESTS", "100"))
 DRAWN = settings(
     max_examples=COUNT,
-    derandomize=True,
     database=None,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+ANEW = random.SystemRandom().getrandbits(32)
 FINDING = re.compile(r"web\.yaml:\d+: (?P<field>\w+)")
 
 
+@pytest.fixture
+def chance() -> int:
+    """The seed of what is drawn, which pytest shows with a test that fails."""
+    chosen = int(os.environ.get("XENLAUNCH_SEED", ANEW))
+    sys.stdout.write(f"XENLAUNCH_SEED={chosen} draws the same requests again.\n")
+    return chosen
+
+
 @pytest.mark.timeout(300)
-def test_what_the_schema_accepts_launches_or_is_refused(make_stack: MakeStack) -> None:
+def test_what_the_schema_accepts_launches_or_is_refused(make_stack: MakeStack, chance: int) -> None:
     stack = make_stack("--hosts", "16")
     stack.start_worker()
     before = len(stack.changing_calls())
     asked: dict[str, dict[str, Any]] = {}
 
+    @seed(chance)
     @DRAWN
     @given(drawn=requests())
     def submit(drawn: dict[str, Any]) -> None:
@@ -82,7 +94,8 @@ def assert_refused_in_its_file(wanted: dict[str, Any], bad: BadRequest | None = 
 
 
 @pytest.mark.timeout(120)
-def test_what_the_schema_refuses_is_refused_with_line_and_field() -> None:
+def test_what_the_schema_refuses_is_refused_with_line_and_field(chance: int) -> None:
+    @seed(chance)
     @DRAWN
     @given(wanted=damaged())
     def refuse(wanted: dict[str, Any]) -> None:
