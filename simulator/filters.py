@@ -2,8 +2,12 @@
 
     field "power_state"="Halted" and (not field "is_a_template"="true" or true)
 
-`and` and `or` have no rank between them in the real grammar's tables; here `and` binds tighter, and
-`not` tightest. Field names carry `__` where the database has a namespace (`name__label`).
+As in XAPI, `and` and `or` have one rank and are read from the left, and `not` takes all that
+follows it, up to the end of its brackets. A field that lies in a namespace of XAPI's database is
+named with two underscores (`name__label`), and so alone.
+
+However deep an expression goes, nothing here calls itself: it is put in the order in which it is
+evaluated, operands first.
 """
 
 from __future__ import annotations
@@ -16,8 +20,13 @@ from simulator.errors import ApiError
 from simulator.schema.declare import Class
 
 Test = Callable[[dict[str, Any]], bool]
+Side = Callable[[dict[str, Any]], str]
+#: a comparison or a constant; or what is done to the one or two results before it
+Step = Test | str
 
-_TOKEN: Final = re.compile(r'\s*(?:(\(|\)|=)|"([^"]*)"|(field|and|or|not|true|false)\b)')
+_TOKEN: Final = re.compile(r'(\(|\)|=|field|and|or|not|true|false)|"([^"]*)"')
+_SPACE: Final = " \t\n"
+_JOINS: Final = frozenset({"and", "or"})
 
 
 class _Parser:
@@ -30,13 +39,16 @@ class _Parser:
 
     @staticmethod
     def _words(text: str) -> list[tuple[str, str]]:
-        found, place, text = [], 0, text.rstrip()
+        found, place, text = [], 0, text.rstrip(_SPACE)
         while place < len(text):
+            if text[place] in _SPACE:
+                place += 1
+                continue
             match = _TOKEN.match(text, place)
             if match is None:
-                raise ValueError("lexing: empty word")
-            symbol, literal, name = match.groups()
-            found.append(("literal", literal) if literal is not None else (symbol or name, ""))
+                raise ValueError("lexing: empty token")
+            symbol, literal = match.groups()
+            found.append((symbol, "") if symbol else ("literal", literal))
             place = match.end()
         return found
 
@@ -47,46 +59,41 @@ class _Parser:
             return self.words[self.place - 1][0]
         return None
 
-    def whole(self) -> Test:
-        test = self.either()
-        if self.place != len(self.words):
+    def whole(self) -> list[Step]:
+        """The steps of the evaluation; `open` holds brackets and operators not yet done."""
+        steps: list[Step] = []
+        open_: list[str] = []
+        while True:
+            steps.append(self._operand(open_))
+            while self.next(")"):
+                steps += _closed(open_)
+            word = self.next(*_JOINS)
+            if word is None:
+                break
+            if open_ and open_[-1] in _JOINS:
+                steps.append(open_.pop())
+            open_.append(word)
+        if self.place != len(self.words) or "(" in open_:
             raise ValueError("Parsing.Parse_error")
-        return test
+        return steps + open_[::-1]
 
-    def either(self) -> Test:
-        left = self.both()
-        while self.next("or"):
-            left = _either(left, self.both())
-        return left
-
-    def both(self) -> Test:
-        left = self.one()
-        while self.next("and"):
-            left = _both(left, self.one())
-        return left
-
-    def one(self) -> Test:
-        word = self.next("not", "true", "false", "(", "field", "literal")
-        if word == "not":
-            inner = self.one()
-            return lambda record: not inner(record)
-        if word == "(":
-            inner = self.either()
-            self._must(")")
-            return inner
+    def _operand(self, open_: list[str]) -> Test:
+        while word := self.next("not", "("):
+            open_.append(word)
+        word = self.next("true", "false", "field", "literal")
         if word in {"field", "literal"}:
             return self._equal(word)
         if word is None:
             raise ValueError("Parsing.Parse_error")
         return lambda _record: word == "true"
 
-    def _equal(self, word: str) -> Test:
+    def _equal(self, word: str | None) -> Test:
         left = self._side(word)
         self._must("=")
         right = self._side(self.next("field", "literal"))
         return lambda record: left(record) == right(record)
 
-    def _side(self, word: str | None) -> Callable[[dict[str, Any]], str]:
+    def _side(self, word: str | None) -> Side:
         if word == "field":
             self._must("literal")
             name = self._field(self.words[self.place - 1][1])
@@ -96,23 +103,40 @@ class _Parser:
             return lambda _record: literal
         raise ValueError("Parsing.Parse_error")
 
-    def _field(self, name: str) -> str:
-        for spelled in (name, name.replace("__", "_")):
-            if spelled in self.cls.fields:
-                return spelled
-        raise ValueError(f"Db_exn.DBCache_NotFound(missing column, {self.cls.name}, {name})")
+    def _field(self, column: str) -> str:
+        try:
+            return self.cls.columns[column]
+        except KeyError:
+            missing = f"Db_exn.DBCache_NotFound(missing column, {self.cls.name}, {column})"
+            raise ValueError(missing) from None
 
     def _must(self, word: str) -> None:
         if not self.next(word):
             raise ValueError("Parsing.Parse_error")
 
 
-def _either(left: Test, right: Test) -> Test:
-    return lambda record: left(record) or right(record)
+def _closed(open_: list[str]) -> list[str]:
+    """Take off what was opened since the last bracket, and that too."""
+    steps = []
+    while open_ and open_[-1] != "(":
+        steps.append(open_.pop())
+    if not open_:
+        raise ValueError("Parsing.Parse_error")
+    open_.pop()
+    return steps
 
 
-def _both(left: Test, right: Test) -> Test:
-    return lambda record: left(record) and right(record)
+def _holds(steps: list[Step], record: dict[str, Any]) -> bool:
+    results: list[bool] = []
+    for step in steps:
+        if callable(step):
+            results.append(step(record))
+        elif step == "not":
+            results.append(not results.pop())
+        else:
+            right, left = results.pop(), results.pop()
+            results.append(left and right if step == "and" else left or right)
+    return results.pop()
 
 
 def as_stored(value: Any) -> str:
@@ -128,8 +152,7 @@ def as_stored(value: Any) -> str:
 
 def compile_filter(text: str, cls: Class) -> Test:
     try:
-        return _Parser(text, cls).whole()
+        steps = _Parser(text, cls).whole()
     except ValueError as wrong:
         raise ApiError("INVALID_VALUE", text, str(wrong)) from None
-    except RecursionError:
-        raise ApiError("INVALID_VALUE", text, "Stack overflow") from None
+    return lambda record: _holds(steps, record)

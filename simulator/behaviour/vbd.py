@@ -81,7 +81,9 @@ async def create(call: Call, args: Any) -> str:
         raise ApiError("NOT_IMPLEMENTED", "VBD.create: floppy of a PV guest")
     values["userdevice"] = _choose_device(call, vm, values["userdevice"])
     await call.spend("VBD.create")
-    call.db.get("VM", vm.ref)
+    call.db.get("VM", vm.ref)  # it, or the disk, may have gone meanwhile
+    if not values["empty"]:
+        _check_disk(call, values)
     values["userdevice"] = _choose_device(call, vm, values["userdevice"])
     values.pop("currently_attached", None)
     if values["empty"]:
@@ -106,7 +108,10 @@ def _check_read_only(call: Call, values: dict[str, Any]) -> None:
 def _choose_device(call: Call, vm: Row, userdevice: str) -> str:
     used = taken(call, vm)
     if userdevice == "autodetect":
-        return str(next(number for number in range(DEVICES_MAX) if number not in used))
+        free = next((number for number in range(DEVICES_MAX) if number not in used), None)
+        if free is None:
+            raise ApiError("INVALID_DEVICE", userdevice)
+        return str(free)
     number = device_number(userdevice)
     if number is None:
         raise ApiError("INVALID_DEVICE", userdevice)

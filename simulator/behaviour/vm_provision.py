@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from xml.parsers import expat
 
-from simulator.behaviour import vdi
+from simulator.behaviour import vbd, vdi
 from simulator.behaviour.operations import suboperation
 from simulator.behaviour.vm_config import become_vm
 from simulator.behaviour.vm_state import assert_may
@@ -87,14 +87,17 @@ async def _make_disk(call: Call, vm: Row, disk: _Disk) -> None:
     }
     made = await suboperation(call, "VDI.create", vdi.create, record)
     await call.phase("vbd")
-    call.db.create(
-        "VBD",
-        VM=vm.ref,
-        VDI=made,
-        userdevice=disk.device,
-        bootable=disk.bootable,
-        mode="RW",
-        type="Disk",
-        unpluggable=disk.type != "system",
-        other_config={"owner": ""},
-    )
+    device: dict[str, Any] = {
+        "VM": vm.ref,
+        "VDI": made,
+        "userdevice": disk.device,
+        "bootable": disk.bootable,
+        "mode": "RW",
+        "type": "Disk",
+        "empty": False,
+        "unpluggable": disk.type != "system",
+        "other_config": {"owner": ""},
+        "qos_algorithm_type": "",
+        "qos_algorithm_params": {},
+    }
+    await suboperation(call, "VBD.create", vbd.create, device)

@@ -32,6 +32,9 @@ from simulator.schema.relations import MANY_TO_MANY, ONE_TO_MANY
 from simulator.schema.storage import STORAGE
 from simulator.schema.vms import VMS
 
+#: what XAPI's database keeps in namespaces, and where a field only looks as if it were in one
+_NAMESPACES: Final = ("name", "memory", "VCPUs", "actions", "PV", "HVM", "API_version", "qos", "io")
+_NO_NAMESPACE: Final = "PV_drivers_"
 _FIELD: Final = re.compile(r"  (RW|S|D) +(\w+) +(.+?)(?: = (.+))?")
 
 
@@ -48,6 +51,14 @@ class Field:
     @property
     def in_constructor(self) -> bool:
         return self.writer != "D"
+
+    @property
+    def column(self) -> str:
+        """The field's name in XAPI's database, where its namespace stands before `__`."""
+        for space in _NAMESPACES:
+            if self.name.startswith(f"{space}_") and not self.name.startswith(_NO_NAMESPACE):
+                return f"{space}__{self.name.removeprefix(f'{space}_')}"
+        return self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +84,15 @@ class Class:
     @property
     def is_made(self) -> bool:
         return "made" in self.flags
+
+    @functools.cached_property
+    def columns(self) -> Mapping[str, str]:
+        """The fields by their names in the database."""
+        named = "unnamed" in self.flags
+        return {
+            field.name if named and field.name.startswith("name_") else field.column: field.name
+            for field in self.fields.values()
+        }
 
     @functools.cached_property
     def optional(self) -> tuple[str, ...]:

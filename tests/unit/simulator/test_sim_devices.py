@@ -9,28 +9,10 @@ import pytest
 
 from simulator.behaviour.vif import mac_for
 from simulator.memory import MIB
+from tests.support.devices import NULL, disk, vbd, vif
 
 Pretend = Callable[..., None]
 GIB = 2**30
-NULL = "OpaqueRef:NULL"
-QOS = {"qos_algorithm_type": "", "qos_algorithm_params": {}, "other_config": {}}
-
-
-def vbd(vm: Any, vdi: str = NULL, **more: Any) -> dict[str, Any]:
-    record = {"VM": vm.ref, "VDI": vdi, "userdevice": "autodetect", "bootable": False}
-    record |= {"mode": "RW", "type": "Disk", "empty": False, **QOS}
-    return record | more
-
-
-def vif(vm: Any, network: str, **more: Any) -> dict[str, Any]:
-    return {"VM": vm.ref, "network": network, "device": "1", "MAC": "", "MTU": 1500, **QOS, **more}
-
-
-async def disk(pool: Any, size: int = 10 * MIB, **more: Any) -> str:
-    sr = pool.one("SR", "sr-1").ref
-    record = {"SR": sr, "virtual_size": size, "type": "user", "sharable": False}
-    record |= {"read_only": False, "other_config": {}, "name_label": "data"}
-    return str(await pool.call("VDI.create", record | more))
 
 
 @pytest.mark.parametrize(("device", "mac"), [(0, "aa:05:50:d3:48:0d"), (1, "6a:15:cf:07:f5:e7")])
