@@ -69,15 +69,11 @@ class Pass:
         return gone
 
     def _line(self) -> Iterator[Record]:
-        """Those who wait, in their order, page by page."""
+        """Those who wait, in their order, page by page; who is passed over stays in the line."""
         seen: set[str] = set()
         while self._passed_over < PASSED_OVER:
-            left = sum(1 for launch in seen if launch not in self.reservations.held)
-            page = [
-                launch
-                for launch in self.ledger.waiting(self.pool, PAGE, after=left)
-                if launch not in seen
-            ]
+            line = self.ledger.waiting(self.pool, PAGE, after=self._passed_over)
+            page = [launch for launch in line if launch not in seen]
             if not page:
                 return
             seen.update(page)

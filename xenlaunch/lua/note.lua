@@ -4,7 +4,10 @@ redis.call('HSET', key .. ':notes', ARGV[3], ARGV[4])
 expire_with_launch(':notes')
 local of = redis.call('HGET', key, 'slots_of')
 local call = of and redis.call('HGET', key .. ':calls', of)
-if call and cjson.decode(call).task == ARGV[3] then call_over(cjson.decode(ARGV[4])[3] or '') end
+if call and cjson.decode(call).task == ARGV[3] then
+  local outcome = cjson.decode(ARGV[4])
+  call_over(outcome[1] == 'success', outcome[3] or '')
+end
 local r = get('parked', 'step')
 if not r[1] or cjson.decode(r[1]).ref ~= ARGV[3] then return '' end
 unpark()

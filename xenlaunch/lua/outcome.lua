@@ -13,7 +13,7 @@ if ARGV[3] ~= '' then
   if not known or rank(cjson.decode(known)) <= rank(call) then
     redis.call('HSET', key .. ':calls', ARGV[3], ARGV[4])
     if call.state ~= 'open' and redis.call('HGET', key, 'slots_of') == ARGV[3] then
-      call_over(call.state == 'failed' and call.value or '')
+      call_over(call.state == 'done', call.value)
     end
   end
 end

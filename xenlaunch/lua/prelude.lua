@@ -233,10 +233,11 @@ local function free_idle_slots()
 end
 
 -- What a pool bears is found out: half as many at once when it says that it is too much, and one
--- more, up to what is set, whenever so many in a row have gone well.
+-- more, up to what is set, whenever so many have gone well since. What fails for another reason says
+-- nothing of it.
 local GOOD = 16
 local CROWDED = { OTHER_OPERATION_IN_PROGRESS = true, TOO_MANY_PENDING_TASKS = true }
-local function learn_from(code)
+local function learn_from(is_done, code)
   local r = get('slots', 'pool')
   local h = P .. 'slots:' .. (r[2] or '')
   for what in string.gmatch(r[1] or '', '%S+') do
@@ -245,16 +246,16 @@ local function learn_from(code)
     local at_once = tonumber(s[1] or most)
     if CROWDED[code] then
       redis.call('HSET', h, 'now:' .. what, math.max(1, math.floor(at_once / 2)), 'good:' .. what, 0)
-    elseif s[1] and redis.call('HINCRBY', h, 'good:' .. what, 1) >= GOOD then
+    elseif is_done and s[1] and redis.call('HINCRBY', h, 'good:' .. what, 1) >= GOOD then
       redis.call('HSET', h, 'good:' .. what, 0, 'now:' .. what, math.min(at_once + 1, most))
       if at_once + 1 >= most then redis.call('HDEL', h, 'good:' .. what, 'now:' .. what) end
     end
   end
 end
 
--- The call that the slots were taken for is over: the error's code, or ''.
-local function call_over(code)
-  learn_from(code)
+-- The call that the slots were taken for is over, done or with an error of this code.
+local function call_over(is_done, code)
+  learn_from(is_done, code)
   free_slots()
 end
 

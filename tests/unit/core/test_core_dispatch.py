@@ -106,6 +106,18 @@ def test_it_stops_at_the_cap(lives: Lives, run: Run) -> None:
     assert set(lives.ledger.waiting(POOL)) < set(launches)
 
 
+def test_nobody_is_skipped_behind_those_who_are_refused(lives: Lives, run: Run) -> None:
+    """Who is refused leaves the line, as who goes does: only who is passed over stays in it."""
+    for memory in (100 * GIB, GIB):
+        for _ in range(30):
+            lives.joined(memory=memory)
+    begun = run(Shelf(make_room("host-1", 64, memory=64)))
+
+    assert len(begun) == 30
+    assert lives.ledger.waiting(POOL) == []
+    lives.redis.flushall()
+
+
 def test_room_that_was_given_away_is_not_given_again(lives: Lives, run: Run) -> None:
     for _ in range(5):
         lives.joined(memory=4 * GIB)

@@ -190,6 +190,34 @@ def test_a_pool_that_says_it_is_too_much_gets_half_and_then_more_again(lives: Li
     assert seen == ["2", "1", "1", "2", "3", None]
 
 
+def _fails_as_written(lease: Lease) -> None:
+    lease.failed("clone", "SR_FULL")
+
+
+def _fails_for_all_we_know(lease: Lease) -> None:
+    lease.failed("clone")
+
+
+def _fails_as_noted(lease: Lease) -> None:
+    noted = Outcome("failure", "", "SR_FULL").to_json()
+    lease.ledger.note(lease.launch.id, "OpaqueRef:task", noted)
+
+
+@pytest.mark.parametrize("fails", [_fails_as_written, _fails_for_all_we_know, _fails_as_noted])
+def test_what_fails_for_another_reason_does_not_say_that_the_pool_bears_more(
+    lives: Lives, fails: Callable[[Lease], None]
+) -> None:
+    over_with(lives, "TOO_MANY_PENDING_TASKS")
+    for _ in range(20):
+        lease = cloning(lives)
+        take(lease, SR1, most=4)
+        sent(lease)
+        fails(lease)
+
+    assert held(lives, SR1) == (0, 0)
+    assert lives.redis.hget(lives.key("slots", POOL), f"now:{SR1}") == "2"
+
+
 # The scripts and the pure functions
 
 
