@@ -8,7 +8,7 @@ from typing import Final
 
 from workers.duties import Duties
 from xenlaunch import names
-from xenlaunch.breaker import close_breaker
+from xenlaunch.breaker import close_breaker, shut_out
 from xenlaunch.errors import PoolError
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,10 @@ class Probing:
         return True
 
     def _wake(self) -> bool:
-        """Wake some of those who wait; whether there may be more."""
-        parked = self.duties.ledger.parked(self.pool)
-        waiting = {ref: launch for ref, launch in parked.items() if ref.startswith(names.BREAKER)}
-        for ref, launch in list(waiting.items())[:WAKE_AT_ONCE]:
-            step = self.duties.ledger.wake(launch, ref)
+        """Wake the first of those who wait, in the order of the line; whether there may be more."""
+        waiting = shut_out(self.duties.ledger, self.pool)
+        for launch in waiting[:WAKE_AT_ONCE]:
+            step = self.duties.ledger.wake(launch, names.breaker_ref(launch))
             if step:
                 self.duties.begin(launch, step)
         if waiting:

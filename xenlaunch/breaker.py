@@ -14,6 +14,7 @@ from typing import Self
 from xenlaunch import names
 from xenlaunch.errors import Silent
 from xenlaunch.ledger import Ledger
+from xenlaunch.store import reachable
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,17 @@ def open_breaker(ledger: Ledger, pool: str, why: str) -> bool:
 def close_breaker(ledger: Ledger, pool: str) -> bool:
     """Close a pool's breaker. False where it was closed."""
     return bool(ledger.store.run("close_breaker", pool, names.breaker_field(pool)))
+
+
+def shut_out(ledger: Ledger, pool: str) -> list[str]:
+    """The launches that are parked until the pool's breaker is closed, the least turn first."""
+    parked = ledger.parked(pool)
+    waiting = [launch for ref, launch in parked.items() if ref.startswith(names.BREAKER)]
+    with reachable(), ledger.store.redis.pipeline(transaction=False) as pipe:
+        for launch in waiting:
+            pipe.hget(ledger.store.key("launch", launch), "turn")
+        turns = pipe.execute()
+    return [
+        launch
+        for _, launch in sorted(zip((float(turn or 0) for turn in turns), waiting, strict=True))
+    ]

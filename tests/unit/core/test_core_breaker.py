@@ -181,6 +181,19 @@ def test_who_waits_for_a_pool_is_woken_at_a_measured_pace(lives: Lives, probed: 
     assert lives.ledger.parked(POOL) == {"OpaqueRef:task": other.launch.id}
 
 
+def test_who_waits_for_a_pool_is_woken_in_the_order_of_the_line(
+    lives: Lives, probed: Probed
+) -> None:
+    """Who was to go first may hold a slot that the others wait for."""
+    leases = [lives.leased() for _ in range(WAKE_AT_ONCE * 2)]
+    for lease in reversed(leases):
+        lease.park("the pool", names.breaker_ref(lease.launch.id), 60)
+    for _ in range(2):
+        probed.turn()
+
+    assert [launch for launch, _ in probed.begun] == [lease.launch.id for lease in leases]
+
+
 def test_the_next_holder_wakes_who_still_waits(lives: Lives, probed: Probed) -> None:
     """The one before has closed the breaker, and died."""
     launch = shut_out(lives)
