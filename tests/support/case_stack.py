@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.conftest import starter
-from tests.flow.test_cases import FILES, POOLS, prepare, run
+from tests.flow.test_cases import FILES, POOLS, TRAFFIC, prepare, run
 from tests.support.cases import Case
 from tests.support.simulators import SimulatorProcess
 from tests.support.stacks import Stack
@@ -38,6 +38,7 @@ def show_all(folder: Path, options: Sequence[str], files: Mapping[str, Sequence[
         closing.callback(pool.stop)
         pool.child.start()
         stack = Stack(redis.url, pool, starter(redis.url, folder, closing))
+        pool.settings["traffic"] = TRAFFIC
         stack.start_worker()
         for file, cases in files.items():
             wanted = [one for one in cases if one.profile == "current" and not one.refused]

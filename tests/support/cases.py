@@ -35,7 +35,7 @@ SAYS: Final = ("vm", "vbds", "vifs", "calls", "after")
 
 CLASSES: Final = (
     *("VM", "VBD", "VDI", "SR", "VIF", "network", "PIF", "VLAN", "tunnel", "Bond", "host", "pool"),
-    *("VGPU", "VGPU_type", "GPU_group", "VM_metrics", "VM_guest_metrics"),
+    *("VTPM", "VGPU", "VGPU_type", "GPU_group", "VM_metrics", "VM_guest_metrics"),
 )
 
 Row = Mapping[str, Any]

@@ -14,13 +14,21 @@ from xenlaunch.rulings import due_batches
 from xenlaunch.slots import PoolSlots
 from xenlaunch.store import Store
 
-LASTING = ("VM", "VBD", "VDI", "VIF", "network", "VM_guest_metrics", "VM_metrics")
+LASTING = (
+    *("VM", "VBD", "VDI", "VIF", "VGPU", "VTPM", "VM_guest_metrics", "VM_metrics"),
+    *("network", "PIF", "VLAN", "tunnel"),
+)
 """The classes of which a launch makes objects, and an undo must leave none."""
 
 SMALL: dict[str, Any] = {"memory": "256MiB", "vcpus": 1}
 """What hundreds of VMs may have at once in a pool of four hosts."""
 
-CLOCKS = frozenset({"last_updated", "snapshot_time", "physical_utilisation", "VDIs", "VIFs"})
+CLOCKS = frozenset(
+    {
+        *("last_updated", "snapshot_time", "physical_utilisation", "VDIs", "VIFs"),
+        *("VLAN_slave_of", "tunnel_transport_PIF_of"),
+    }
+)
 
 
 class Stack:
