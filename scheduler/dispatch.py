@@ -21,7 +21,7 @@ from xenlaunch.reservations import Reservations, reservations
 Begin = Callable[[str, str], None]
 """Sends the chain of a launch from a step on."""
 
-PAGE: Final = 50
+PAGE: Final = 20
 PASSED_OVER: Final = 200
 """So many that find no room are looked at in one pass."""
 
