@@ -22,6 +22,9 @@ Begin = Callable[[str, str], None]
 """Sends the chain of a launch from a step on."""
 
 PAGE: Final = 20
+CROWD: Final = 16
+"""So many of a pool's launches may wait for a worker to take them up before no other is begun."""
+
 PASSED_OVER: Final = 200
 """So many that find no room are looked at in one pass."""
 
@@ -94,7 +97,7 @@ class Pass:
         """The step to begin, or why not: then nothing is given away."""
         shown = host_of(verdict.host).model_dump_json()
         held, known, new = reservation_of(verdict, need), self.reservations, secrets.token_hex(8)
-        step = self.ledger.admit(record.id, shown, held, most, (known.version, new))
+        step = self.ledger.admit(record.id, shown, held, most, (known.version, new), CROWD)
         if step not in ("full", "moved", "stale"):
             self.reservations = Reservations({**known.held, record.id: held}, new)
             self.inventory.promised(record.id, new)

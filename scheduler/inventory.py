@@ -1,7 +1,7 @@
 """What a pool has to give right now, read from its cached records and our own reservations."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,8 @@ from scheduler.placement import HostRoom, Need, overhead
 from scheduler.reachable import OutOfReach, Reasons, by_any, out_of_reach, srs_of
 from scheduler.taken import Taken
 from tasks import graphics, lookup
-from tasks.copies import Copy, copies
-from tasks.nets import net_of
+from tasks.copies import Copy, copies, interfaces_of
+from tasks.nets import native, net_of
 from xenlaunch.copying import CopyRequest
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
@@ -113,15 +113,15 @@ class Inventory:
         memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
         limit = request.most_memory or int(row.get("memory_static_max", 0))
         most = request.vcpus_max or request.vcpus or int(row.get("VCPUs_max", 1))
-        pv = bool(row) and lookup.is_pv(row)
+        pv, multiplier = bool(row) and lookup.is_pv(row), row.get("HVM_shadow_multiplier", 1.0)
         return Need(
-            memory=memory + overhead(limit, most, pv=pv),
+            memory=memory + overhead(limit, most, pv=pv, multiplier=float(multiplier)),
             vcpus=most,
-            gpu=self._gpu(request),
+            gpu=self._gpu(request) if request.gpu else self._own_gpu(listed),
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
-            shut=tuple(sorted((beyond.ever | self._shut(request)).items())),
+            shut=tuple(sorted((beyond.ever | self._shut(request, listed)).items())),
             lacking=tuple(sorted(beyond.now.items())),
             strategy=request.placement,
             group=request.group,
@@ -154,16 +154,29 @@ class Inventory:
             self._isos[disk.iso] = self.template_disk(lookup.iso(self, disk.iso)).sr
         return self._isos[disk.iso]
 
-    def _shut(self, request: LaunchRequest) -> Reasons:
-        """The hosts that cannot have a network of the request. What is wrong, connect says."""
-        wanted = request.nics or ()
-        if wanted not in self._shut_by_nics:
+    def _shut(self, request: LaunchRequest, listed: Sequence[Copy]) -> Reasons:
+        """The hosts that cannot have a network of the VM: of the request, else of its template.
+
+        What is wrong with one, connect says.
+        """
+        if request.nics is None:
+            return self._shut_by_template(listed[0]) if listed else {}
+        if request.nics not in self._shut_by_nics:
             found: Reasons = {}
-            for nic in wanted:
+            for nic in request.nics:
                 with suppress(PoolError):
                     found |= net_of(self, nic).shut
-            self._shut_by_nics[wanted] = found
-        return self._shut_by_nics[wanted]
+            self._shut_by_nics[request.nics] = found
+        return self._shut_by_nics[request.nics]
+
+    def _shut_by_template(self, copy: Copy) -> Reasons:
+        """Copies of a template have the same networks."""
+        found: Reasons = {}
+        for row in interfaces_of(self, copy.record):
+            network = self.records.get("network", row["network"])
+            if network is not None:
+                found |= native(self.records, row["network"], network).shut
+        return found
 
     def _gpu(self, request: LaunchRequest) -> str:
         """One that is not there at all is needed nowhere: `connect` will say."""
@@ -172,6 +185,13 @@ class Inventory:
         except PoolError:
             return ""
         return f"{found.group} {found.type}" if found else ""
+
+    def _own_gpu(self, listed: Sequence[Copy]) -> str:
+        """That of the template, which its clone has."""
+        owners = {copy.ref for copy in listed[:1]}
+        rows = self.records.all("vgpu").values() if owners else ()
+        found = (row for row in rows if row["VM"] in owners)
+        return next((f"{row['GPU_group']} {row['type']}" for row in found), "")
 
     def copies(self, wanted: str) -> tuple[Copy, ...]:
         """The copies of a template; none of one that is missing, or of which nobody can tell.

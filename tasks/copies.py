@@ -14,7 +14,7 @@ from xenlaunch.model import TemplateDisk
 SHAPE: Final = (
     *("memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max"),
     *("VCPUs_max", "VCPUs_at_startup", "VCPUs_params"),
-    *("domain_type", "HVM_boot_policy", "HVM_boot_params", "platform"),
+    *("domain_type", "HVM_boot_policy", "HVM_boot_params", "HVM_shadow_multiplier", "platform"),
     *("PV_bootloader", "PV_kernel", "PV_ramdisk", "PV_args"),
 )
 """The fields of a template's record in which its copies agree."""

@@ -56,11 +56,11 @@ def net_of(reader: lookup.Reader, nic: Nic) -> Net:
         case "vswitch":
             return _vswitch(reader)
         case "link-local":
-            return _native(reader.records, *traffic.internal(reader))
+            return native(reader.records, *traffic.internal(reader))
     ref, row = _base(reader, nic)
     if nic.trunks:
         _check_takes_trunks(reader.records, ref, row)
-    return _native(reader.records, ref, row)
+    return native(reader.records, ref, row)
 
 
 def bridge_name(*parts: str) -> str:
@@ -85,7 +85,8 @@ def _check_takes_trunks(records: lookup.Cache, ref: str, network: Row) -> None:
         )
 
 
-def _native(records: lookup.Cache, ref: str, row: Row) -> Net:
+def native(records: lookup.Cache, ref: str, row: Row) -> Net:
+    """A network that is there, whatever it is: a VIF of it needs its host to have it."""
     name, pifs = row["name_label"], _on(records, ref)
     shut = {
         host: f"has no interface on the network {name!r}"

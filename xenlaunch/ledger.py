@@ -32,9 +32,6 @@ class Times:
     keep: int = 7 * 24 * 3_600_000
 
 
-CROWD: Final = 16
-"""So many of a pool's launches may wait for a worker to take them up before no other is begun."""
-
 KEEP_BATCH: Final = 4
 """A batch of which nothing has ended is kept so many times as long as one that has."""
 
@@ -253,7 +250,7 @@ class Ledger:
         reservation: dict[str, Any],
         most: int,
         versions: tuple[str, str],
-        crowd: int = CROWD,
+        crowd: int,
     ) -> str:
         """Give a waiting launch its host while fewer than ``most`` are in flight: the step to do.
 
@@ -262,9 +259,8 @@ class Ledger:
 
         ``versions``: that of the reservations which were reckoned with, and a new one.
         """
-        held = json.dumps(reservation)
-        arguments = (launch, host, held, most, self.times.resend, *versions, crowd)
-        return str(self.store.run("admit", *arguments))
+        call = (launch, host, json.dumps(reservation), most, self.times.resend, *versions, crowd)
+        return str(self.store.run("admit", *call))
 
     def say_why(self, reasons: Mapping[str, str]) -> None:
         """Note why launches still wait, for whoever looks at them."""

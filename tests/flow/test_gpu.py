@@ -40,6 +40,29 @@ def test_a_launch_waits_until_a_gpu_is_free(make_stack: MakeStack) -> None:
     assert {status.state for status in stack.ended(launches)} == {"succeeded"}
 
 
+def test_the_gpu_of_a_template_counts_as_one_that_is_asked_for(make_stack: MakeStack) -> None:
+    stack = make_stack("--pool", "gpus")
+    [template] = stack.call("VM.get_by_name_label", "debian-12")
+    group, kind = next(
+        (group, kind)
+        for group, row in stack.rows("GPU_group").items()
+        for kind in row["enabled_VGPU_types"]
+        if stack.rows("VGPU_type")[kind]["implementation"] == "passthrough"
+    )
+    stack.call("VGPU.create", template, group, "0", {}, kind)
+    stack.start_worker()
+    launches = stack.submit(6)
+    wait_until(
+        lambda: any("has no GPU free" in one.doing for one in stack.statuses(launches)),
+        60,
+        "one waits for a GPU",
+    )
+    assert sum(hosts_of(stack).values()) <= 5
+    assert [
+        call for call in stack.pool.calls() if call.get("error", "").startswith("VM_REQUIRES")
+    ] == []
+
+
 def test_a_pool_without_gpus_says_so(make_stack: MakeStack) -> None:
     stack = make_stack()
     stack.start_worker()

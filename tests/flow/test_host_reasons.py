@@ -7,6 +7,7 @@ from tests.support.stacks import SMALL, Stack
 from xenlaunch import LaunchRequest
 
 HERE = {**SMALL, "template": "debian-inside"}
+SHUT = "has no interface on the network 'inside'"
 WHY = "The host has no way into the network 'inside' that the VM {!r} needs."
 
 
@@ -38,10 +39,10 @@ def test_a_plan_asks_the_pool_of_each_host(stack: Stack) -> None:
     inside = planned(stack)
     large = planned(stack, nics=[], vcpus=1000)
 
-    why = WHY.format("debian-inside")
-    assert {host: verdict["reason"] for host, verdict in inside.items()} == {
-        "host-1": why, "host-2": "", "host-3": why, "host-4": why,
-    }  # fmt: skip
+    for what, why in (("reason", SHUT), ("template", WHY.format("debian-inside"))):
+        assert {host: verdict[what] for host, verdict in inside.items()} == {
+            "host-1": why, "host-2": "", "host-3": why, "host-4": why,
+        }  # fmt: skip
     assert [host for host, verdict in inside.items() if verdict["fits"]] == ["host-2"]
     # What is said of the template's NICs is not true of a VM that gets others.
     assert {verdict["reason"] for verdict in large.values()} == {"has 32 CPUs, the VM needs 1000"}
@@ -58,16 +59,30 @@ def planned(stack: Stack, **fields: object) -> dict[str, dict[str, object]]:
     return {host.pop("host"): host for host in plan["hosts"]}
 
 
-def test_who_refuses_the_vm_says_why_with_names(stack: Stack) -> None:
-    found, pinned = stack.ended(
-        [*stack.submit(**HERE), *stack.submit(name="far", **HERE, host="host-3", pin=True)]
+def test_a_host_without_a_network_of_the_template_is_not_asked(stack: Stack) -> None:
+    *found, pinned = stack.ended(
+        [*stack.submit(4, **HERE), *stack.submit(name="far", **HERE, host="host-3", pin=True)]
     )
 
-    assert (found.state, found.host) == ("succeeded", "host-2")
+    assert {(one.state, one.host) for one in found} == {("succeeded", "host-2")}
     assert pinned.error is not None
-    assert pinned.error.code == "NO_HOSTS_LEFT"
-    assert "host-3: The host 'host-3' cannot attach the network 'inside'" in pinned.error.message
-    assert "OpaqueRef" not in pinned.error.message
+    assert pinned.error.code == "CANNOT_FIT"
+    assert f"host-3: {SHUT}" in pinned.error.message
+    starts = [call for call in stack.pool.calls() if call["method"] == "Async.VM.start_on"]
+    assert [call["outcome"] for call in starts] == ["ok"] * 4
+
+
+def test_who_refuses_the_vm_says_why_with_names(stack: Stack) -> None:
+    [host] = stack.call("host.get_by_name_label", "host-3")
+    [network] = stack.call("network.get_by_name_label", "inside")
+    refusal = ["HOST_CANNOT_ATTACH_NETWORK", host, network]
+    stack.pool.faults({"method": "VM.start_on", "error": refusal, "action": "fail", "times": 1})
+    status = stack.launch(host="host-3", pin=True)
+
+    assert status.error is not None
+    assert status.error.code == "NO_HOSTS_LEFT"
+    assert "host-3: The host 'host-3' cannot attach the network 'inside'" in status.error.message
+    assert "OpaqueRef" not in status.error.message
 
 
 def test_a_host_that_does_not_say_why_is_asked(stack: Stack) -> None:

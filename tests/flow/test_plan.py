@@ -77,6 +77,20 @@ def test_a_gpu_in_the_place_of_the_templates_is_planned(make_stack: MakeStack) -
     assert what_differs(stack, Sight(stack.call), plan, status) == []
 
 
+def test_more_shadow_memory_of_the_template_is_reckoned_with(make_stack: MakeStack) -> None:
+    stack = make_stack()
+    template = stack.call("VM.get_by_name_label", "debian-12")[0]
+    stack.call("VM.set_HVM_shadow_multiplier", template, 8.0)
+    stack.start_worker()
+    asked = {"name": "shaded", "template": stack.call("VM.get_uuid", template)}
+    request = LaunchRequest.parse(asked)
+    plan = stack.client.plan(request)
+    stack.ended([stack.client.submit(request).id])
+
+    vm = stack.vms()["shaded"]
+    assert plan["memory"] == int(vm["memory_dynamic_min"]) + int(vm["memory_overhead"])
+
+
 def assert_as_planned(stack: Stack, requests: list[LaunchRequest]) -> None:
     before = len(stack.changing_calls())
     plans = [stack.client.plan(request) for request in requests]

@@ -90,6 +90,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "domain_type",
         "HVM_boot_policy",
         "HVM_boot_params",
+        "HVM_shadow_multiplier",
         "PV_bootloader",
         "PV_bootloader_args",
         "PV_kernel",
@@ -177,6 +178,6 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "supported_VGPU_max_capacities",
     ),
     "vgpu_type": ("uuid", "model_name", "implementation"),
-    "vgpu": ("uuid", "VM", "type", "resident_on", "scheduled_to_be_resident_on"),
+    "vgpu": ("uuid", "VM", "GPU_group", "type", "resident_on", "scheduled_to_be_resident_on"),
 }
 """By class, as events name it: in lower case."""

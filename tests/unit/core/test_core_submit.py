@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scheduler.dispatch import CROWD
 from tests.unit.core.lives import DEPLOYMENT, ERROR, POOL, Lives, request
 from xenlaunch import names, states
 from xenlaunch.batch_ledger import batch_status, submit_batch
 from xenlaunch.errors import TokenReused, UnknownLaunch
-from xenlaunch.ledger import CROWD, Ledger, launch_id
+from xenlaunch.ledger import Ledger, launch_id
 from xenlaunch.store import Store
 
 MAC = "02:00:00:00:00:01"
