@@ -64,6 +64,7 @@ class Memory:
     def __init__(self, db: Database) -> None:
         self.db = db
         self._scheduled: dict[str, set[str]] = {}  # host -> VMs on their way to it
+        self._claims: dict[str, tuple[str, int]] = {}  # VM -> host that builds its domain, bytes
 
     def schedule(self, vm: Row, host: str) -> None:
         self._scheduled.setdefault(host, set()).add(vm.ref)
@@ -74,17 +75,30 @@ class Memory:
         if self.db.find("VM", vm.ref) is vm:
             self.db.set(vm, "scheduled_to_be_resident_on", NULL)
 
+    def claim(self, vm: Row, host: str) -> None:
+        """The host builds the domain, or receives it: that takes memory, with xapi or without."""
+        self._claims[vm.ref] = host, self._held_by(vm)
+
+    def release(self, vm: Row) -> None:
+        self._claims.pop(vm.ref, None)
+
+    @staticmethod
+    def _held_by(vm: Row) -> int:
+        return int(vm["memory_dynamic_min"] + vm["memory_overhead"])
+
     def free(self, host: Row, *, besides: str = "") -> int:
-        """Bytes that are neither used by a VM on the host nor promised to one, except `besides`."""
+        """Bytes that no VM on the host uses, none was promised, and none claims but `besides`."""
         metrics = self.db.find("host_metrics", host["metrics"])
         total = metrics["memory_total"] if metrics else 0
-        refs = {*host["resident_VMs"], *self._scheduled.get(host.ref, ())} - {besides}
-        vms = self.db.rows("VM", list(refs))
-        used = sum(vm["memory_dynamic_min"] + vm["memory_overhead"] for vm in vms)
-        return int(max(0, total - host["memory_overhead"] - used))
+        held = {vm: size for vm, (where, size) in self._claims.items() if where == host.ref}
+        there = [*host["resident_VMs"], *self._scheduled.get(host.ref, ())]
+        for vm in self.db.rows("VM", there):
+            held[vm.ref] = max(self._held_by(vm), held.get(vm.ref, 0))
+        held.pop(besides, None)
+        return int(max(0, total - host["memory_overhead"] - sum(held.values())))
 
     def forget_all(self) -> None:
-        """An xapi restart: promises are void."""
+        """An xapi restart: promises are void, unless a host has begun to keep them."""
         for vms in self._scheduled.values():
             for vm in self.db.rows("VM", list(vms)):
                 self.db.set(vm, "scheduled_to_be_resident_on", NULL)

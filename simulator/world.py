@@ -73,6 +73,8 @@ class World:
         self.on_restart: Callable[[], None] = lambda: None
         self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
+        #: by VM: what a host does to its domain
+        self.domain_jobs: dict[str, asyncio.Task[Any]] = {}
         self.domains = 0  # the last domain id given
         self.messages: dict[str, dict[str, Any]] = {}  # by ref, oldest first
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from simulator.behaviour import pif
+from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.operations import suboperation
-from simulator.behaviour.vm_start import assert_not_evacuated, on_host
+from simulator.behaviour.vm_start import assert_not_evacuated
 from simulator.behaviour.vm_state import (
     assert_can_boot_here,
     assert_may,
     assert_no_template,
+    assert_power,
+    is_live,
     possible_hosts,
 )
 from simulator.calls import Call, call
@@ -23,7 +26,7 @@ from simulator.locks import Mark, exclude
     has_async=True,
 )
 async def pool_migrate(call: Call, ref: str, host_ref: str, _options: dict[str, str]) -> str:
-    vm, target = call.db.get("VM", ref), call.db.get("host", host_ref)
+    vm, target, memory = call.db.get("VM", ref), call.db.get("host", host_ref), call.world.memory
     assert_not_evacuated(target)
 
     def check() -> None:
@@ -31,16 +34,20 @@ async def pool_migrate(call: Call, ref: str, host_ref: str, _options: dict[str, 
         assert_no_template(vm, "pool_migrate")
 
     async with call.world.locks.marked(call, lambda: [Mark(vm, "pool_migrate", check)]):
+        await until_alone(call, vm)
+        assert_power(vm, "Running")
         source = call.db.get("host", vm["resident_on"])
         if source is target:
             return ""
         async with call.world.locks.placement:
             assert_can_boot_here(call, vm, target)
-            call.world.memory.schedule(vm, target.ref)
+            memory.schedule(vm, target.ref)
         try:
-            await on_host(call, source, _move(call, vm, source, target))
+            memory.claim(vm, target.ref)
+            work = _move(call, vm, source, target)
+            await on_host(call, source, work, vm=vm, at_end=lambda: memory.release(vm))
         finally:
-            call.world.memory.unschedule(vm)
+            memory.unschedule(vm)
         where = f"from {source['name_label']} to {target['name_label']}"
         tell(call, "VM_MIGRATED", vm, f"VM '{vm['name_label']}' migrated {where}")
     return ""
@@ -49,6 +56,8 @@ async def pool_migrate(call: Call, ref: str, host_ref: str, _options: dict[str, 
 async def _move(call: Call, vm: Row, source: Row, target: Row) -> None:
     async with call.world.locks.host_queue(source.ref):
         await call.spend("VM.pool_migrate")
+        if not is_live(call, target):
+            raise ApiError("CANNOT_CONTACT_HOST", target.ref)
         for vif in call.db.rows("VIF", vm["VIFs"]):
             pif.bring_up_network(call, vif["network"], target.ref)
         call.world.domains += 1

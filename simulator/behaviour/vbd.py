@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from simulator.behaviour.host_work import change_domain
 from simulator.behaviour.vm_state import assert_power
 from simulator.calls import Call, call
 from simulator.db import Row
@@ -161,16 +162,25 @@ def _assert_attachable(call: Call, vbd: Row) -> None:
     exclude(vdi)
     if vbd["mode"] == "RW" and vdi["read_only"]:
         raise ApiError("VDI_READONLY", vdi.ref)
-    if not vdi["sharable"]:
-        _assert_no_other_writer(call, vbd, vdi)
+    for other in _other_writers(call, vbd):
+        exclude(other)
+    assert_alone(call, vbd)
 
 
-def _assert_no_other_writer(call: Call, vbd: Row, vdi: Row) -> None:
-    for other in call.db.rows("VBD", vdi["VBDs"]):
-        if other is not vbd and "RW" in {vbd["mode"], other["mode"]}:
-            exclude(other)
-            if other["currently_attached"]:
-                raise ApiError("VDI_IN_USE", vdi.ref)
+def assert_alone(call: Call, vbd: Row) -> None:
+    """The host asks it once more: after a restart of xapi nobody holds the disk."""
+    for other in _other_writers(call, vbd):
+        if other["currently_attached"]:
+            raise ApiError("VDI_IN_USE", vbd["VDI"])
+
+
+def _other_writers(call: Call, vbd: Row) -> list[Row]:
+    """The devices of the disk that may not be attached beside this one."""
+    vdi = call.db.find("VDI", vbd["VDI"])
+    if vdi is None or vdi["sharable"]:
+        return []
+    others = (row for row in call.db.rows("VBD", vdi["VBDs"]) if row is not vbd)
+    return [other for other in others if "RW" in {vbd["mode"], other["mode"]}]
 
 
 @call("VBD.assert_attachable(self: VBD ref) -> void", has_async=True, changes=False)
@@ -183,9 +193,7 @@ def assert_attachable(call: Call, ref: str) -> str:
 
 def _running_vm(call: Call, vbd: Row) -> Row:
     vm = call.db.get("VM", vbd["VM"])
-    if vm["power_state"] != "Running":
-        state = vm["power_state"].lower()
-        raise ApiError("VM_BAD_POWER_STATE", vm.ref, "running", state)
+    assert_power(vm, "Running")
     return vm
 
 
@@ -200,8 +208,12 @@ async def plug(call: Call, ref: str) -> str:
     if is_hvm(vm) and vbd["type"] == "Disk" and vbd["mode"] == "RO":
         raise ApiError("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", ref)
     async with call.world.locks.marked(call, lambda: [attach_mark(call, vbd)]):
-        await call.spend("VBD.plug")
-        attach(call, vbd)
+
+        def end() -> None:
+            assert_alone(call, vbd)
+            attach(call, vbd)
+
+        await change_domain(call, vm, "VBD.plug", end)
     return ""
 
 
@@ -226,8 +238,7 @@ async def unplug(call: Call, ref: str) -> str:
         raise ApiError("VM_MISSING_PV_DRIVERS", vm.ref)
     mark = Mark(vbd, "unplug", lambda: exclude(vbd))
     async with call.world.locks.marked(call, lambda: [mark]):
-        await call.spend("VBD.plug")
-        detach(call, vbd)
+        await change_domain(call, vm, "VBD.plug", lambda: detach(call, vbd))
     return ""
 
 

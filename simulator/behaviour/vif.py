@@ -8,6 +8,7 @@ import re
 from typing import Any, Final
 
 from simulator.behaviour import pif
+from simulator.behaviour.host_work import change_domain
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -118,10 +119,13 @@ async def plug(call: Call, ref: str) -> str:
         raise ApiError("DEVICE_ALREADY_ATTACHED", ref)
     mark = Mark(vif, "plug", lambda: exclude(vif))
     async with call.world.locks.marked(call, lambda: [mark]):
-        await call.spend("VIF.plug")
-        pif.bring_up_network(call, vif["network"], vm["resident_on"])
-        call.db.set(vif, "currently_attached", True)
-        call.world.guests.tell_addresses(vm)
+
+        def end() -> None:
+            call.db.set(vif, "currently_attached", True)
+            pif.bring_up_network(call, vif["network"], vm["resident_on"])
+            call.world.guests.tell_addresses(vm)
+
+        await change_domain(call, vm, "VIF.plug", end)
     return ""
 
 
@@ -133,9 +137,12 @@ async def unplug(call: Call, ref: str) -> str:
         raise ApiError("DEVICE_ALREADY_DETACHED", ref)
     mark = Mark(vif, "unplug", lambda: exclude(vif))
     async with call.world.locks.marked(call, lambda: [mark]):
-        await call.spend("VIF.plug")
-        call.db.set(vif, "currently_attached", False)
-        call.world.guests.tell_addresses(vm)
+
+        def end() -> None:
+            call.db.set(vif, "currently_attached", False)
+            call.world.guests.tell_addresses(vm)
+
+        await change_domain(call, vm, "VIF.plug", end)
     return ""
 
 
@@ -162,9 +169,14 @@ async def move(call: Call, ref: str, network: str) -> str:
     async with call.world.locks.marked(call, lambda: [mark]):
         if vif["currently_attached"]:
             vm = _running_vm(call, vif)
-            await call.spend("VIF.plug")
-            pif.bring_up_network(call, network, vm["resident_on"])
-        call.db.set(vif, "network", network)
+
+            def end() -> None:
+                call.db.set(vif, "network", network)
+                pif.bring_up_network(call, network, vm["resident_on"])
+
+            await change_domain(call, vm, "VIF.plug", end)
+        else:
+            call.db.set(vif, "network", network)
     return ""
 
 

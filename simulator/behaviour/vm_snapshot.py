@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from simulator.behaviour import vdi
+from simulator.behaviour.host_work import until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import Duplicate, copy_vif, has_own_disk, own_disks
 from simulator.behaviour.vm_start import devices_of, run_somewhere
@@ -147,6 +148,7 @@ async def revert(call: Call, ref: str) -> str:
         ]
 
     async with call.world.locks.marked(call, marks):
+        await until_alone(call, vm)
         if vm["power_state"] != "Halted":
             await call.phase("stop")
             await stop(call, vm, "VM.hard_shutdown")

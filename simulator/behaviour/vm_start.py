@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simulator.behaviour import gpu, pif, vbd, vif
+from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import forget_memory
 from simulator.behaviour.vm_state import (
@@ -19,7 +20,6 @@ from simulator.behaviour.vm_state import (
     assert_may,
     assert_no_template,
     assert_power,
-    is_live,
     possible_hosts,
 )
 from simulator.calls import Call, call
@@ -75,6 +75,8 @@ async def bring_to_life(
         locks.marked(call, disks, quick=True),
         locks.marked(call, interfaces),
     ):
+        await until_alone(call, vm)
+        assert_power(vm, before)
         held = [row for row in devices_of(call, vm) if call.mark in row["current_operations"]]
         host = await run_somewhere(call, vm, host, held, paused=paused, before=before)
         where = f"on host: {host['name_label']} (uuid: {host.uuid})"
@@ -93,12 +95,27 @@ async def run_somewhere(
     try:
         with _marked_host(call, chosen, "vm_start" if before == "Halted" else "vm_resume"):
             await call.phase("placed")
-            work = _run(call, vm, chosen, devices, paused=paused, before=before)
-            await on_host(call, chosen, work)
+            await _build(call, vm, chosen, devices, paused=paused, before=before)
     finally:
         call.world.memory.unschedule(vm)
         gpu.unschedule(call, vm)
     return chosen
+
+
+async def _build(
+    call: Call, vm: Row, host: Row, devices: list[Row], *, paused: bool, before: str
+) -> None:
+    """Have the host build the domain; what that takes of it is held until it runs, or does not."""
+
+    def end() -> None:
+        call.world.memory.release(vm)
+        if vm["resident_on"] != host.ref:
+            gpu.release(call, vm)
+
+    call.world.memory.claim(vm, host.ref)
+    gpu.occupy(call, vm)
+    work = _run(call, vm, host, devices, paused=paused, before=before)
+    await on_host(call, host, work, vm=vm, at_end=end)
 
 
 def devices_of(call: Call, vm: Row) -> list[Row]:
@@ -154,47 +171,43 @@ def _marked_host(call: Call, host: Row, operation: str) -> Iterator[None]:
         call.db.drop(host, "current_operations", call.mark)
 
 
-async def on_host(call: Call, host: Row, work: object) -> None:
-    """Have a host do work that it finishes even when xapi goes away meanwhile."""
-    if not is_live(call, host):
-        if asyncio.iscoroutine(work):
-            work.close()
-        raise ApiError("HOST_OFFLINE", host.ref)
-    if not asyncio.iscoroutine(work):
-        raise TypeError("work is a coroutine")
-    job = call.world.run_on_host(work, host.ref)
-    try:
-        await asyncio.shield(job)
-    except asyncio.CancelledError:
-        if job.cancelled():  # the host died, not xapi
-            raise ApiError("CANNOT_CONTACT_HOST", host.ref) from None
-        raise
+#: what a domain is built with, whatever is written down of the VM before it runs
+_BUILT: Final = (
+    "memory_overhead",
+    "memory_target",
+    "memory_static_max",
+    "memory_dynamic_max",
+    "memory_dynamic_min",
+    "memory_static_min",
+)
 
 
 async def _run(
     call: Call, vm: Row, host: Row, devices: list[Row], *, paused: bool, before: str
 ) -> None:
     """Build the domain, once one of the host's workers is free."""
+    built = {field: vm[field] for field in _BUILT}
     async with call.world.locks.host_queue(host.ref):
         call.stop_if_cancelled()
         call.db.get("VM", vm.ref)  # after a restart of xapi it may be gone, or run
         assert_power(vm, before)
         resumed = before == "Suspended"
-        if not resumed:
-            call.world.guests.silence(vm)
-        _attach(call, devices, host)
         try:
+            if not resumed:
+                call.world.guests.silence(vm)
+            _attach(call, devices, host)
             await call.spend("VM.resume" if resumed else "VM.start")
             disks = sum(1 for row in call.db.rows("VBD", vm["VBDs"]) if row["type"] == "Disk")
             if disks > 1:
                 await call.spend("VM.start per disk", disks - 1)
             await call.phase("started")
+            call.db.get("VM", vm.ref)
+            assert_power(vm, before)
         except (ApiError, asyncio.CancelledError):  # the start failed, or the host died
             if call.db.find("VM", vm.ref) is vm:
                 detach(call, vm)
             raise
-        if call.db.find("VM", vm.ref) is None:
-            return
+        call.db.update(vm, **built)  # after a restart of xapi nothing is marked
         _become_running(call, vm, host, paused=paused)
         if resumed:
             _wake(call, vm)
@@ -205,6 +218,8 @@ async def _run(
 def _attach(call: Call, devices: list[Row], host: Row) -> None:
     for row in devices:
         if call.db.find(row.cls.name, row.ref) is row:
+            if row.cls.name == "VBD":
+                vbd.assert_alone(call, row)
             call.db.set(row, "currently_attached", True)
             if row.cls.name == "VIF":
                 pif.bring_up_network(call, row["network"], host.ref)
@@ -224,7 +239,6 @@ def _become_running(call: Call, vm: Row, host: Row, *, paused: bool) -> None:
             vbd.attach(call, row)
     call.world.domains += 1
     call.world.memory.unschedule(vm)
-    gpu.occupy(call, vm)
     db.update(
         vm,
         resident_on=host.ref,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from simulator.behaviour import gpu
+from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import destroy_rows, forget_memory
-from simulator.behaviour.vm_start import detach, on_host
+from simulator.behaviour.vm_start import detach
 from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power
 from simulator.calls import Call, call
 from simulator.db import Row
@@ -67,11 +68,12 @@ def assert_feature(call: Call, vm: Row, feature: str) -> None:
 
 async def stop(call: Call, vm: Row, latency: str) -> None:
     """End the domain, on its host; a suspended VM has none."""
+    await until_alone(call, vm)
     host = call.db.find("host", vm["resident_on"])
     if host is None:
         become_halted(call, vm)
     else:
-        await on_host(call, host, _stop_on(call, vm, host, latency))
+        await on_host(call, host, _stop_on(call, vm, host, latency), vm=vm)
     tell(call, "VM_SHUTDOWN", vm, f"VM '{vm['name_label']}' shutdown")
 
 
@@ -125,10 +127,17 @@ async def _toggle(call: Call, ref: str, how: str, before: str, after: str) -> st
 
     mark = Mark(vm, how, check)
     async with call.world.locks.marked(call, lambda: [mark]):
-        await call.spend("VM.pause")
-        call.db.set(vm, "power_state", after)
+        await until_alone(call, vm)
+        assert_power(vm, before)
+        host = call.db.get("host", vm["resident_on"])
+        await on_host(call, host, _toggle_on(call, vm, after), vm=vm)
         tell(call, f"VM_{how.upper()}D", vm, f"VM '{vm['name_label']}' {how}d")
     return ""
+
+
+async def _toggle_on(call: Call, vm: Row, after: str) -> None:
+    await call.spend("VM.pause")
+    call.db.set(vm, "power_state", after)
 
 
 @call("VM.hard_reboot(vm: VM ref) -> void", has_async=True)
@@ -152,8 +161,10 @@ async def _reboot(call: Call, ref: str, how: str) -> str:
 
     mark = Mark(vm, how, check)
     async with call.world.locks.marked(call, lambda: [mark]):
+        await until_alone(call, vm)
+        assert_power(vm, *states)
         host = call.db.get("host", vm["resident_on"])
-        await on_host(call, host, _reboot_on(call, vm, host))
+        await on_host(call, host, _reboot_on(call, vm, host), vm=vm)
         tell(call, "VM_REBOOTED", vm, f"VM '{vm['name_label']}' rebooted")
     return ""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.behaviour import vdi
+from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.operations import suboperation
-from simulator.behaviour.vm_start import assert_not_evacuated, bring_to_life, on_host
-from simulator.behaviour.vm_state import assert_may, assert_no_template
+from simulator.behaviour.vm_start import assert_not_evacuated, bring_to_life
+from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power
 from simulator.behaviour.vm_stop import assert_feature, lose_domain
 from simulator.calls import Call, call
 from simulator.db import Row
@@ -39,6 +40,8 @@ def assert_suspendable(call: Call, vm: Row) -> None:
 
 async def put_to_sleep(call: Call, vm: Row) -> None:
     """Write the VM's memory to a disk and end its domain."""
+    await until_alone(call, vm)
+    assert_power(vm, "Running")
     host = call.db.get("host", vm["resident_on"])
     record: dict[str, Any] = {
         "SR": _choose_sr(call, vm, host).ref,
@@ -52,7 +55,7 @@ async def put_to_sleep(call: Call, vm: Row) -> None:
     image = await suboperation(call, "VDI.create", vdi.create, record)
     try:
         await call.phase("image")
-        await on_host(call, host, _leave(call, vm, host, image))
+        await on_host(call, host, _leave(call, vm, host, image), vm=vm)
     except ApiError:
         if (row := call.db.find("VDI", image)) is not None:
             vdi.forget(call, row)

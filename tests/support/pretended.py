@@ -31,6 +31,10 @@ def assert_whole(db: Database) -> None:
         used = sum(vm["memory_dynamic_min"] + vm["memory_overhead"] for vm in vms)
         fits = used + host["memory_overhead"] <= metrics["memory_total"]
         assert fits, f"{host['name_label']} is oversold"
+    for vm in db.all("VM"):
+        if not vm["is_control_domain"]:
+            domains = int(vm["power_state"] in {"Running", "Paused"})
+            assert len(vm["consoles"]) == domains, f"{vm['name_label']} runs twice, or not at all"
     for vdi in db.all("VDI"):
         attached = [vbd for vbd in db.rows("VBD", vdi["VBDs"]) if vbd["currently_attached"]]
         writers = sum(vbd["mode"] == "RW" for vbd in attached)

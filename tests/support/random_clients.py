@@ -268,10 +268,18 @@ class RandomClients(RuleBasedStateMachine):
         """Xapi restarts; what the hosts were doing, they finish."""
         self.world.restart()
         self.let_pass(0)
-        self._wait_for_hosts()
         self.promises.forget()
         self.reader = Reader()
         self._log_in()
+
+    @rule(size=SIZES, how=HOW)
+    def restart_amid_starts(self, size: int, how: str) -> None:
+        """What the hosts have begun to start, others shall not have the room of."""
+        self.start_all(size, how)
+        self.restart()
+        for number in range(6):
+            if vm := self.mine(number):
+                self.send("VM.start", vm.ref, False, False, how=how)
 
     @rule(number=st.integers(0, 1))
     def kill_host(self, number: int) -> None:
