@@ -85,6 +85,8 @@ conformance: .reference .venv-dev/installed ## hold simulator and client against
 .reference:
 	@test -n "$(REFERENCE)" || { echo "say where the reference is: make conformance REFERENCE=path" >&2; exit 1; }
 	@test -d "$(REFERENCE)" || { echo "there is no reference at $(REFERENCE)" >&2; exit 1; }
+	@for part in xapi-datamodel.json records wire; do test -e "$(REFERENCE)/$$part" || \
+		{ echo "the reference at $(REFERENCE) lacks $$part" >&2; exit 1; }; done
 
 .PHONY: lock
 lock: .venv-dev/installed ## write the locks anew from pyproject.toml and requirements/*.in; LOCK_ARGS=--upgrade

@@ -60,6 +60,16 @@ def test_conformance_needs_a_reference_that_is_there(copy: Path) -> None:
     assert f"no reference at {missing}" in make(copy, "conformance", f"REFERENCE={missing}")[1]
 
 
+def test_conformance_needs_all_of_the_reference(copy: Path) -> None:
+    """Else its tests would be left out, and it would say that all is well."""
+    (copy / "xapi-datamodel.json").touch()
+    (copy / "records").mkdir()
+    code, said = make(copy, "conformance", f"REFERENCE={copy}")
+
+    assert code != 0
+    assert f"the reference at {copy} lacks wire" in said
+
+
 def test_pictures_without_a_browser_say_the_apt_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
