@@ -62,7 +62,7 @@ def build(world: World) -> None:
     first = srs[plan.srs[0].name].ref
     world.db.update(pool, default_SR=first, suspend_image_SR=first)
     _add_isos(call, hosts)
-    for kind in ("nfs", "iso", "lvmoiscsi"):
+    for kind in ("nfs", "iso", "ext", "lvmoiscsi"):
         world.db.create("SM", name_label=kind, type=kind, vendor="pretended", version="1.0")
     for template, places in plan.custom():
         for place in places:

@@ -162,13 +162,14 @@ class Sessions:
     def collect(self, at: float) -> None:
         """Drop the idle, then the least recently used of each group that is too large."""
         groups: dict[tuple[str, str], list[Row]] = {}
+        busy = self.world.busy_sessions()
         for row in self.world.db.all("session"):
-            if at - self._active.get(row.ref, at) > IDLE_MAX_SECONDS:
+            if at - self._active.get(row.ref, at) > IDLE_MAX_SECONDS and row.ref not in busy:
                 self.close(row.ref)
             else:
                 groups.setdefault(self._group_of(row), []).append(row)
         for group, rows in groups.items():
-            self._thin_out(rows, PER_ORIGINATOR_MAX if any(group) else ANONYMOUS_MAX)
+            self._thin_out(rows, busy, PER_ORIGINATOR_MAX if any(group) else ANONYMOUS_MAX)
 
     def _group_of(self, row: Row) -> tuple[str, str]:
         """Root's sessions are counted by originator, those of others by user."""
@@ -176,8 +177,7 @@ class Sessions:
             return row["auth_user_name"], ""
         return "", row["originator"]
 
-    def _thin_out(self, rows: list[Row], most: int) -> None:
-        busy = self.world.busy_sessions()
+    def _thin_out(self, rows: list[Row], busy: frozenset[str], most: int) -> None:
         unused = [row for row in rows if row.ref not in busy]
         unused.sort(key=lambda row: self._active.get(row.ref, 0.0))
         for row in unused[: max(0, len(rows) - most)]:

@@ -149,7 +149,8 @@ async def _fast_copy(call: Call, ref: str, operation: str) -> str:
     async with call.world.locks.marked(call, _marks(call, vdi, operation, attached_ok=True)):
         await call.spend(f"VDI.{operation}", sr=vdi["SR"])
         sr = call.db.get("SR", vdi["SR"])
-        take_space(call, sr, _THIN, promised=0)
+        take_space(call, sr, _THIN, promised=0)  # a clone is let in however full it may become
+        call.db.set(sr, "virtual_allocation", sr["virtual_allocation"] + vdi["virtual_size"])
         return _copy_row(call, vdi, sr.ref, _THIN)
 
 

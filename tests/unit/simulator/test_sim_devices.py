@@ -85,7 +85,7 @@ def _invalid_size(why: str) -> list[str]:
 def test_disks_are_rounded_counted_and_refused_when_there_is_no_space(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         sr = pool.one("SR", "sr-1")
-        before = sr["physical_utilisation"]
+        before, promised = sr["physical_utilisation"], sr["virtual_allocation"]
         vdi = pool.db.get("VDI", await disk(pool, 1))
         assert vdi["virtual_size"] == 2 * MIB
         assert sr["physical_utilisation"] > before
@@ -95,8 +95,11 @@ def test_disks_are_rounded_counted_and_refused_when_there_is_no_space(pretend: P
         assert smaller == _invalid_size("shrinking not allowed")
         larger = await pool.refused("VDI.resize", vdi.ref, 2**41)
         assert larger == _invalid_size("VDI size must be between 1 MB and 2088960 MB")
-        await pool.call("VDI.destroy", vdi.ref)
-        assert sr["physical_utilisation"] == before
+        clone = await pool.call("VDI.clone", vdi.ref)
+        assert sr["virtual_allocation"] == promised + 12 * MIB
+        for ref in (clone, vdi.ref):
+            await pool.call("VDI.destroy", ref)
+        assert (sr["physical_utilisation"], sr["virtual_allocation"]) == (before, promised)
 
         pool.db.set(sr, "physical_utilisation", sr["physical_size"])
         full = ["SR_BACKEND_FAILURE_44", "", "There is insufficient space", ""]

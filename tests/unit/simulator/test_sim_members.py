@@ -152,10 +152,17 @@ def test_idle_sessions_end_after_a_day_unless_they_work(pretend: Callable[..., N
     async def scenario(pool: Any) -> None:
         sessions = pool.world.sessions
         at = max(sessions._active.values())
+        working = sessions.open("root", "works").ref
+        task = pool.world.tasks.create("work")
+        pool.world.tasks.session_of[task.ref] = working
 
         sessions.collect(at + 24 * 3600 - 1)
         assert pool.db.find("session", pool.session)
-        sessions.collect(at + 24 * 3600 + 1)
+        sessions.collect(at + 24 * 3600 + 60)
         assert not pool.db.find("session", pool.session)
+        assert pool.db.find("session", working)
+        pool.world.tasks.succeed(task, "")
+        sessions.collect(at + 24 * 3600 + 60)
+        assert not pool.db.find("session", working)
 
     pretend(scenario)
