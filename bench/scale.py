@@ -1,14 +1,15 @@
 """Ten thousand launches in flight at once: what they cost, and how soon each goes on; prints JSON.
 
     python -m bench.scale [--launches 10000] [--against 100] [--pools 10] [--workers 2] [--rate 8]
+        [--held 120]
 
 All launches are in flight at once, over simulated pools that clone so slowly that they bring up
-``--rate`` VMs a second in all; until all are in flight they take `HELD` seconds for a clone. They
-are launched as one batch a pool. `wake_ms` is from the end of
-a pool task in the simulator's own log to the next call about that VM, of all clones and starts: the
-watcher's poll, the script, the message, the claim. `worker_cpu_ms` is what both workers took for a
-launch, without what they take when there is nothing to do, which is measured before. The same is
-done with ``--against`` launches first; `cpu_ratio` is how much more a launch costs among many.
+``--rate`` VMs a second in all; until all are in flight they take ``--held`` seconds for a clone.
+They are launched as one batch a pool. `wake_ms` is from the end of a pool task in the simulator's
+own log to the next call about that VM, of all clones and starts: the watcher's poll, the script,
+the message, the claim. `worker_cpu_ms` is what both workers took for a launch, without what they
+take when there is nothing to do, which is measured before. The same is done with ``--against``
+launches first; `cpu_ratio` is how much more a launch costs among many.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from xenlaunch.reading import counts
 SRS = 4
 REQUEST = {"template": "debian-12", "memory": "256MiB", "vcpus": 1}
 IDLE_SECONDS = 10.0
-HELD = 120.0
 TICKS = os.sysconf("SC_CLK_TCK")
 ENDED = (states.SUCCEEDED, states.FAILED, states.CANCELLED)
 
@@ -76,14 +76,14 @@ def clones_take(running: Running, seconds: float) -> None:
         pool.control("PUT", "/latency", {"VDI.clone": seconds})
 
 
-def launch_all(running: Running, launches: int, each: float) -> tuple[float, Highest]:
+def launch_all(running: Running, launches: int, held: float, each: float) -> tuple[float, Highest]:
     """Launch so many, and wait until all have ended; how long it took, and what was seen.
 
-    ``each``: how many seconds a clone takes once all are in flight.
+    ``held``, ``each``: how many seconds a clone takes until all are in flight, and from then on.
     """
     began, highest = time.monotonic(), Highest()
-    seconds = 300 + 3 * launches * each / (SRS * len(running.pools))
-    clones_take(running, HELD)
+    seconds = 300 + held + 3 * launches * each / (SRS * len(running.pools))
+    clones_take(running, held)
     for number, pool in enumerate(running.pools):
         count = launches // len(running.pools) + (number < launches % len(running.pools))
         if count:
@@ -147,7 +147,7 @@ def measure(launches: int, args: argparse.Namespace) -> dict[str, Any]:
     ):
         idle, before = idle_cpu(running), worker_cpu(running)
         empty, asked = running.redis_mib(), running.redis_commands()
-        took, highest = launch_all(running, launches, each)
+        took, highest = launch_all(running, launches, args.held, each)
         used = worker_cpu(running) - before
         commands = running.redis_commands() - asked
         logs = [(pool.control("GET", "/calls"), pool.vms()) for pool in running.pools]
@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--pools", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rate", type=float, default=8.0, help="VMs a second, of all pools")
+    parser.add_argument("--held", type=float, default=120.0, help="seconds for a clone at first")
     args = parser.parse_args()
     few = measure(args.against, args)
     many = measure(args.launches, args)
