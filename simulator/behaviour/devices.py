@@ -55,12 +55,13 @@ def create_group(call: Call, name: str, description: str, other: dict[str, str])
 @call("GPU_group.destroy(self: GPU_group ref) -> void", has_async=True)
 def destroy_group(call: Call, ref: str) -> str:
     row = call.db.get("GPU_group", ref)
-    for field, code in (
-        ("PGPUs", "GPU_GROUP_CONTAINS_PGPU"),
-        ("VGPUs", "GPU_GROUP_CONTAINS_VGPU"),
-    ):
-        if row[field]:
-            raise ApiError(code, "; ".join(row[field]))
+    vgpus = call.db.rows("VGPU", list(row["VGPUs"]))
+    if attached := [vgpu.ref for vgpu in vgpus if vgpu["currently_attached"]]:
+        raise ApiError("GPU_GROUP_CONTAINS_VGPU", *attached)
+    if row["PGPUs"]:
+        raise ApiError("GPU_GROUP_CONTAINS_PGPU", *row["PGPUs"])
+    for vgpu in vgpus:
+        call.db.destroy(vgpu)
     call.db.destroy(row)
     return ""
 
@@ -91,7 +92,7 @@ def set_enabled(call: Call, ref: str, value: list[str]) -> str:
     for kind in value:
         call.db.get("VGPU_type", kind)
         if kind not in supported:
-            raise ApiError("VGPU_TYPE_NOT_SUPPORTED", kind, ", ".join(supported))
+            raise ApiError("VGPU_TYPE_NOT_SUPPORTED", kind, *supported)
     call.db.set(pgpu, "enabled_VGPU_types", value)
     return ""
 
@@ -116,7 +117,7 @@ def set_group(call: Call, ref: str, group: str) -> str:
     call.db.get("GPU_group", group)
     if pgpu["resident_VGPUs"]:
         users = [vgpu["VM"] for vgpu in call.db.rows("VGPU", pgpu["resident_VGPUs"])]
-        raise ApiError("PGPU_IN_USE_BY_VM", "; ".join(users))
+        raise ApiError("PGPU_IN_USE_BY_VM", *users)
     call.db.set(pgpu, "GPU_group", group)
     return ""
 

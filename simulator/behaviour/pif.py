@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
@@ -160,6 +161,19 @@ def set_disallow_unplug(call: Call, ref: str, value: bool) -> str:  # noqa: FBT0
     return ""
 
 
+def is_address(text: str, version: int) -> bool:
+    """
+    Whether it is an address of that version of IP.
+
+    >>> is_address("192.0.2.1", 4), is_address("192.0.2.1", 6), is_address("192.0.2", 4)
+    (True, False, False)
+    """
+    try:
+        return ipaddress.ip_address(text).version == version
+    except ValueError:
+        return False
+
+
 _ADDRESS: Final = (
     "PIF.reconfigure_ip(self: PIF ref, mode: enum ip_configuration_mode, IP: string, "
     "netmask: string, gateway: string, DNS: string) -> void"
@@ -171,9 +185,12 @@ def reconfigure_ip(call: Call, ref: str, mode: str, *address: str) -> str:
     """Give the interface an address, which a tunnel over it needs."""
     pif = call.db.get("PIF", ref)
     _assert_managed(pif)
-    if mode == "Static" and not (address[0] and address[1]):
-        raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", "IP" if not address[0] else "netmask")
-    given = address if mode == "Static" else ("", "", "", "")
-    fields = dict(zip(("IP", "netmask", "gateway", "DNS"), given, strict=True))
+    given = dict(zip(("IP", "netmask", "gateway", "DNS"), address, strict=True))
+    for field, value in given.items():
+        needed = mode == "Static" and field in {"IP", "netmask"}
+        parts = value.split(",") if value or needed else []
+        if not all(is_address(part, 4) for part in parts):
+            raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", field)
+    fields = given if mode == "Static" else dict.fromkeys(given, "")
     call.db.update(pif, ip_configuration_mode=mode, **fields)
     return ""

@@ -22,6 +22,14 @@ from simulator.values import NULL
 DEVICES_MAX: Final = 255
 _LISTED: Final = 16
 _DISK_NAME: Final = re.compile(r"(?:xvd|hd|sd)([a-z]+)")
+#: disks that xapi keeps for itself, by the names that it has for them when it refuses them
+_INTERNAL: Final = {
+    "ha_statefile": "HA statefile",
+    "redo_log": "Redo log",
+    "rrd": "rrd",
+    "pvs_cache": "PVS cache",
+    "cbt_metadata": "CBT metadata",
+}
 
 
 def device_number(userdevice: str) -> int | None:
@@ -71,12 +79,13 @@ async def create(call: Call, args: Any) -> str:
     values = read_constructor("VBD", args)
     vm = call.db.get("VM", values["VM"])
     if not values["empty"]:
-        _check_disk(call, values)
+        _check_type(call, values)
     if values["type"] == "CD" and values["mode"] != "RO":
         raise ApiError("VBD_CDS_MUST_BE_READONLY")
     if values["empty"] and values["type"] != "CD":
         raise ApiError("VBD_NOT_REMOVABLE_MEDIA", "in constructor")
-    _check_read_only(call, values)
+    if not values["empty"]:
+        _check_medium(call, values)
     exclude(vm, beside=set(vm["current_operations"].values()) - {"pool_migrate", "migrate_send"})
     if values["type"] == "Floppy" and not is_hvm(vm):
         raise ApiError("NOT_IMPLEMENTED", "VBD.create: floppy of a PV guest")
@@ -84,7 +93,7 @@ async def create(call: Call, args: Any) -> str:
     await call.spend("VBD.create")
     call.db.get("VM", vm.ref)  # it, or the disk, may have gone meanwhile
     if not values["empty"]:
-        _check_disk(call, values)
+        _check_medium(call, values)
     values["userdevice"] = _choose_device(call, vm, values["userdevice"])
     values.pop("currently_attached", None)
     if values["empty"]:
@@ -92,18 +101,25 @@ async def create(call: Call, args: Any) -> str:
     return call.db.create("VBD", **values).ref
 
 
-def _check_disk(call: Call, values: dict[str, Any]) -> None:
+def _check_type(call: Call, values: dict[str, Any]) -> None:
     vdi = call.db.get("VDI", values["VDI"])
-    is_iso = call.db.get("SR", vdi["SR"])["content_type"] == "iso"
-    if values["type"] == "CD" and not is_iso and vdi["type"] != "user":
-        raise ApiError("VDI_INCOMPATIBLE_TYPE", vdi.ref, vdi["type"])
+    if vdi["type"] in _INTERNAL:
+        raise ApiError("VDI_INCOMPATIBLE_TYPE", vdi.ref, _INTERNAL[vdi["type"]])
 
 
-def _check_read_only(call: Call, values: dict[str, Any]) -> None:
-    if not values["empty"] and values["mode"] == "RW" and values["type"] == "Disk":
-        vdi = call.db.get("VDI", values["VDI"])
-        if vdi["read_only"]:
-            raise ApiError("VDI_READONLY", vdi.ref)
+def _check_medium(call: Call, values: dict[str, Any]) -> None:
+    vdi = call.db.get("VDI", values["VDI"])
+    if values["type"] == "CD":
+        _assert_iso(call, vdi)
+    if values["mode"] == "RW" and vdi["read_only"]:
+        raise ApiError("VDI_READONLY", vdi.ref)
+
+
+def _assert_iso(call: Call, vdi: Row) -> None:
+    """A drive takes what lies in a library, and nothing else."""
+    content = call.db.get("SR", vdi["SR"])["content_type"]
+    if content != "iso":
+        raise ApiError("VDI_IS_NOT_ISO", vdi.ref, content)
 
 
 def _choose_device(call: Call, vm: Row, userdevice: str) -> str:
@@ -158,7 +174,7 @@ def assert_no_disk_twice(call: Call, vbds: list[Row]) -> None:
 def _assert_attachable(call: Call, vbd: Row) -> None:
     vdi = call.db.get("VDI", vbd["VDI"])
     if not vdi["managed"]:
-        raise ApiError("VDI_NOT_MANAGED", vdi.ref)
+        raise ApiError("VDI_NOT_MANAGED", vbd.ref)  # XAPI names the device, not the disk
     exclude(vdi)
     if vbd["mode"] == "RW" and vdi["read_only"]:
         raise ApiError("VDI_READONLY", vdi.ref)
@@ -191,20 +207,26 @@ def assert_attachable(call: Call, ref: str) -> str:
     return ""
 
 
-def _running_vm(call: Call, vbd: Row) -> Row:
+def _pluggable_vm(call: Call, vbd: Row, refused: str) -> Row:
+    """The VM, if the device may be plugged or unplugged; `refused` is for one that is already."""
     vm = call.db.get("VM", vbd["VM"])
     assert_power(vm, "Running")
+    if vbd["currently_attached"] == (refused == "DEVICE_ALREADY_ATTACHED"):
+        raise ApiError(refused, vbd.ref)
+    if is_hvm(vm) and is_like(vm, "no-tools"):
+        raise ApiError("VM_MISSING_PV_DRIVERS", vm.ref)
+    if is_hvm(vm) and vbd["type"] == "CD":
+        raise ApiError(
+            "OPERATION_NOT_ALLOWED",
+            "HVM CDROMs cannot be hotplugged/unplugged, only inserted or ejected",
+        )
     return vm
 
 
 @call("VBD.plug(self: VBD ref) -> void", has_async=True)
 async def plug(call: Call, ref: str) -> str:
     vbd = call.db.get("VBD", ref)
-    vm = _running_vm(call, vbd)
-    if vbd["currently_attached"]:
-        raise ApiError("DEVICE_ALREADY_ATTACHED", ref)
-    if is_hvm(vm) and vbd["type"] == "CD":
-        raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
+    vm = _pluggable_vm(call, vbd, "DEVICE_ALREADY_ATTACHED")
     if is_hvm(vm) and vbd["type"] == "Disk" and vbd["mode"] == "RO":
         raise ApiError("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", ref)
     async with call.world.locks.marked(call, lambda: [attach_mark(call, vbd)]):
@@ -229,13 +251,9 @@ def detach(call: Call, vbd: Row) -> None:
 @call("VBD.unplug(self: VBD ref) -> void", has_async=True)
 async def unplug(call: Call, ref: str) -> str:
     vbd = call.db.get("VBD", ref)
-    vm = _running_vm(call, vbd)
-    if not vbd["currently_attached"]:
-        raise ApiError("DEVICE_ALREADY_DETACHED", ref)
     if not vbd["unpluggable"]:
         raise ApiError("VBD_NOT_UNPLUGGABLE", ref)
-    if is_hvm(vm) and is_like(vm, "no-tools"):
-        raise ApiError("VM_MISSING_PV_DRIVERS", vm.ref)
+    vm = _pluggable_vm(call, vbd, "DEVICE_ALREADY_DETACHED")
     mark = Mark(vbd, "unplug", lambda: exclude(vbd))
     async with call.world.locks.marked(call, lambda: [mark]):
         await change_domain(call, vm, "VBD.plug", lambda: detach(call, vbd))
@@ -254,6 +272,7 @@ def insert(call: Call, ref: str, vdi_ref: str) -> str:
         raise ApiError("VBD_NOT_REMOVABLE_MEDIA", ref)
     if not vbd["empty"]:
         raise ApiError("VBD_NOT_EMPTY", ref)
+    _assert_iso(call, vdi)
     assert_power(call.db.get("VM", vbd["VM"]), "Halted", "Running", "Paused")
     exclude(vbd)
     call.db.update(vbd, VDI=vdi.ref, empty=False)

@@ -199,7 +199,9 @@ def _configure(call: Call, ref: str, version: int, mode: str, address: str, gate
         except ValueError:
             right = False
         if not right:
-            raise ApiError("INVALID_CIDR_ADDRESS_SPECIFIED", address)
+            raise ApiError("INVALID_CIDR_ADDRESS_SPECIFIED", "address")
+        if gateway and not pif.is_address(gateway, version):
+            raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", "gateway")
     static = mode == "Static"
     call.db.update(
         vif,

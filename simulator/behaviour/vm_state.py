@@ -83,12 +83,18 @@ def _assert_settings(vm: Row) -> None:
         rule = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
         raise ApiError("INVALID_VALUE", rule, str(at_startup))
     _assert_sockets(vm)
-    if vm["memory_dynamic_min"] > vm["memory_dynamic_max"] or vm["memory_static_max"] <= 0:
+    if any(vm[f"memory_{kind}_min"] > vm[f"memory_{kind}_max"] for kind in ("static", "dynamic")):
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION")
-    assert_multiplier(vm["HVM_shadow_multiplier"])
+    assert_multiplier(vm["HVM_shadow_multiplier"], "HVM_shadow_multiplier")
     crash = vm["actions_after_crash"]
-    if crash == "rename_restart" or (is_hvm(vm) and crash.startswith("coredump_")):
-        raise ApiError("VALUE_NOT_SUPPORTED", "actions_after_crash", crash, "not supported")
+    if crash == "rename_restart":
+        raise _unsupported(crash, "the domain would be left behind")
+    if is_hvm(vm) and crash.startswith("coredump_"):
+        raise _unsupported(crash, "only a PV guest's memory can be dumped")
+
+
+def _unsupported(crash: str, why: str) -> ApiError:
+    return ApiError("VALUE_NOT_SUPPORTED", "VM.actions_after_crash", crash, why)
 
 
 def _assert_sockets(vm: Row) -> None:
@@ -99,9 +105,9 @@ def _assert_sockets(vm: Row) -> None:
         raise ApiError("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", str(vm["VCPUs_max"]), cores)
 
 
-def assert_multiplier(value: float) -> None:
+def assert_multiplier(value: float, named: str = "multiplier") -> None:
     if not value >= 1:
-        raise ApiError("INVALID_VALUE", "multiplier", str(value))
+        raise ApiError("INVALID_VALUE", named, str(value))
 
 
 def _assert_storage(call: Call, vm: Row, host: Row) -> None:

@@ -196,13 +196,15 @@ def test_a_group_of_gpus_with_something_in_it_stays(pretend: Callable[..., None]
         assert pool.db.get("GPU_group", group)["enabled_VGPU_types"] == [kind.ref]
         assert vm["VGPUs"] == [vgpu]
         assert kind["VGPUs"] == [vgpu]
+        pool.db.set(pool.db.get("VGPU", vgpu), "currently_attached", True)
+        refused = await pool.refused("GPU_group.destroy", group)
+        assert refused == ["GPU_GROUP_CONTAINS_VGPU", vgpu]
+        pool.db.set(pool.db.get("VGPU", vgpu), "currently_attached", False)
         refused = await pool.refused("GPU_group.destroy", group)
         assert refused == ["GPU_GROUP_CONTAINS_PGPU", card.ref]
         pool.db.destroy(card)
-        refused = await pool.refused("GPU_group.destroy", group)
-        assert refused == ["GPU_GROUP_CONTAINS_VGPU", vgpu]
-        await pool.call("VGPU.destroy", vgpu)
         await pool.call("GPU_group.destroy", group)
+        assert vm["VGPUs"] == []  # those that nobody uses go with their group
 
     pretend(scenario)
 
