@@ -160,10 +160,14 @@ class Database:
         if "name_label" in row.values:
             table.by_name.setdefault(row["name_label"], {})[row.ref] = row
         table.recent[row.ref] = row
-        for field in table.cls.fields:
-            if (cls, field) in FOLLOWS:
-                self._follow(row, field, _refs(row[field]), add=True)
+        self.relate(row)
         self.on_change(cls, row.ref)
+
+    def relate(self, row: Row) -> None:
+        """Have the rows that are named in this one name it, as far as they are there."""
+        for field in row.cls.fields:
+            if (row.cls.name, field) in FOLLOWS:
+                self._follow(row, field, _refs(row[field]), add=True)
 
     def set(self, row: Row, field: str, value: Any) -> None:
         """Write one field; a value that is there already changes nothing, and so gives no event."""

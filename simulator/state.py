@@ -35,8 +35,8 @@ def load(world: World, given: Any) -> int:
         for row in world.db.all(name):
             world.guests.stop(row)
             world.db.destroy(row)
-    for cls, ref, values in rows:
-        world.db.create(cls, ref, **values)
+    for row in [world.db.create(cls, ref, **values) for cls, ref, values in rows]:
+        world.db.relate(row)  # what it names may have come after it
     if not world.db.all("role"):  # a pool that somebody wrote down
         rbac.add_rows(world.db, world.options.users)
     return len(rows)

@@ -198,6 +198,24 @@ def test_a_state_may_leave_out_what_follows_from_the_rest(sim: Any) -> None:
     assert (record["VBDs"], record["power_state"]) == ([], "Halted")
 
 
+def test_a_state_is_the_same_in_any_order(sim: Any) -> None:
+    followed = {"VM": ("VBDs", "VIFs"), "VDI": ("VBDs",), "SR": ("VDIs", "PBDs")}
+    before = sim.control("GET", "/state")
+    bare = {
+        cls: {ref: {k: v for k, v in row.items() if k not in followed.get(cls, ())}
+              for ref, row in rows.items()}
+        for cls, rows in before.items()
+    }  # fmt: skip
+    for classes in (sorted(bare), sorted(bare, reverse=True)):
+        sim.control("PUT", "/state", {cls: bare[cls] for cls in classes})
+
+        after = sim.control("GET", "/state")
+        for cls, fields in followed.items():
+            for ref, row in before[cls].items():
+                for field in fields:
+                    assert sorted(after[cls][ref][field]) == sorted(row[field]), (cls, field)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "given"),
     [
