@@ -9,7 +9,7 @@ from simulator.behaviour.vm_state import is_live
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
-from simulator.generic import setters
+from simulator.generic import read_constructor, setters
 from simulator.locks import Mark, exclude
 
 _THIS: Final = "sr: SR ref"
@@ -118,6 +118,28 @@ async def destroy(call: Call, ref: str) -> str:
 # -- connections to hosts
 
 
+@call("PBD.create(args: PBD record) -> PBD ref", has_async=True)
+def create_pbd(call: Call, args: Any) -> str:
+    values = read_constructor("PBD", args)
+    call.db.get("host", values["host"])
+    for pbd in call.db.rows("PBD", call.db.get("SR", values["SR"])["PBDs"]):
+        if pbd["host"] == values["host"]:
+            raise ApiError("PBD_EXISTS", values["SR"], values["host"], pbd.ref)
+    if (key := "SRmaster") in values["device_config"]:
+        why = "This key is for internal use only"
+        raise ApiError("VALUE_NOT_SUPPORTED", key, values["device_config"][key], why)
+    return call.db.create("PBD", **values).ref
+
+
+@call("PBD.destroy(self: PBD ref) -> void", has_async=True)
+def destroy_pbd(call: Call, ref: str) -> str:
+    pbd = call.db.get("PBD", ref)
+    if pbd["currently_attached"]:
+        raise ApiError("OPERATION_NOT_ALLOWED", "PBD is currently attached")
+    call.db.destroy(pbd)
+    return ""
+
+
 @call("PBD.plug(self: PBD ref) -> void", has_async=True)
 async def plug(call: Call, ref: str) -> str:
     return await _connect(call, ref, "plug")
@@ -139,6 +161,8 @@ async def _connect(call: Call, ref: str, how: str) -> str:
         if how == "unplug":
             exclude(sr)
             _assert_unused(call, pbd, sr)
+        elif not sr["shared"]:
+            _assert_alone(call, pbd, sr)
 
     async with call.world.locks.marked(call, lambda: [Mark(sr, how, check)]):
         await call.spend("PBD.plug")
@@ -147,8 +171,15 @@ async def _connect(call: Call, ref: str, how: str) -> str:
 
 
 def _assert_unused(call: Call, pbd: Row, sr: Row) -> None:
-    for vdi in call.db.rows("VDI", sr["VDIs"]):
-        for vbd in call.db.rows("VBD", vdi["VBDs"]):
-            vm = call.db.find("VM", vbd["VM"])
-            if vbd["currently_attached"] and vm and vm["resident_on"] == pbd["host"]:
-                raise ApiError("VDI_IN_USE", vdi.ref, "detach")
+    vms = call.db.rows("VM", call.db.get("host", pbd["host"])["resident_VMs"])
+    vbds = [vbd for vm in vms for vbd in call.db.rows("VBD", vm["VBDs"])]
+    used = [vbd["VDI"] for vbd in vbds if vbd["currently_attached"] and vbd["VDI"] in sr["VDIs"]]
+    if used:
+        raise ApiError("VDI_IN_USE", *used)
+
+
+def _assert_alone(call: Call, pbd: Row, sr: Row) -> None:
+    """What is not shared is one host's."""
+    for other in call.db.rows("PBD", sr["PBDs"]):
+        if other["currently_attached"] and other is not pbd:
+            raise ApiError("SR_NOT_SHARABLE", sr.ref, other["host"])

@@ -190,6 +190,47 @@ async def a_copy_to_a_library(pool: Any) -> Refusal:
     return ["VDI.copy", await disk(pool), isos], ["SR_OPERATION_NOT_SUPPORTED", isos]
 
 
+# -- connections to storage
+
+
+def _pbd(pool: Any, sr: Any, **more: Any) -> dict[str, Any]:
+    host = pool.one("host", "host-1").ref
+    return {"host": host, "SR": sr.ref, "device_config": {}, "other_config": {}, **more}
+
+
+async def a_second_connection(pool: Any) -> Refusal:
+    sr, host = pool.one("SR", "sr-1"), pool.one("host", "host-1")
+    (there,) = (pbd.ref for pbd in pool.db.rows("PBD", host["PBDs"]) if pbd["SR"] == sr.ref)
+    return ["PBD.create", _pbd(pool, sr)], ["PBD_EXISTS", sr.ref, host.ref, there]
+
+
+async def a_connection_with_a_key_of_xapis_own(pool: Any) -> Refusal:
+    record = _pbd(pool, pool.db.create("SR"), device_config={"SRmaster": "true"})
+    why = "This key is for internal use only"
+    return ["PBD.create", record], ["VALUE_NOT_SUPPORTED", "SRmaster", "true", why]
+
+
+async def a_connection_that_is_up(pool: Any) -> Refusal:
+    pbd = pool.one("SR", "sr-1")["PBDs"][0]
+    return ["PBD.destroy", pbd], ["OPERATION_NOT_ALLOWED", "PBD is currently attached"]
+
+
+async def a_connection_that_is_used(pool: Any) -> Refusal:
+    vm = await _running(pool)
+    (device,) = pool.db.rows("VBD", vm["VBDs"])
+    sr = pool.db.get("VDI", device["VDI"])["SR"]
+    pbds = pool.db.rows("PBD", pool.db.get("host", vm["resident_on"])["PBDs"])
+    (pbd,) = (pbd.ref for pbd in pbds if pbd["SR"] == sr)
+    return ["PBD.unplug", pbd], ["VDI_IN_USE", device["VDI"]]
+
+
+async def a_second_host_of_a_local_disk(pool: Any) -> Refusal:
+    sr, first = pool.db.create("SR", shared=False), pool.one("host", "host-2").ref
+    made = [await pool.call("PBD.create", _pbd(pool, sr, **more)) for more in ({"host": first}, {})]
+    await pool.call("PBD.plug", made[0])
+    return ["PBD.plug", made[1]], ["SR_NOT_SHARABLE", sr.ref, first]
+
+
 # -- networks and interfaces
 
 
@@ -310,6 +351,8 @@ CASES = (
     *(a_disk_that_stays, a_plug_without_tools, an_unplug_without_tools),
     *(a_drive_of_hvm_is_not_plugged, a_disk_of_xapis_own, a_disk_in_a_drive),
     *(a_disk_put_into_a_drive, a_floppy_of_pv, a_disk_in_a_library, a_clone_in_a_library),
+    *(a_second_connection, a_connection_with_a_key_of_xapis_own, a_connection_that_is_up),
+    *(a_connection_that_is_used, a_second_host_of_a_local_disk),
     *(a_copy_to_a_library, a_network_in_use, trunks_on_a_vlan, an_address_without_its_length),
     *(a_gateway_of_the_other_kind, an_interface_without_a_netmask, a_name_server_that_is_none),
     *(a_vlan_on_what_is_not_xapis, a_bond_of_what_is_not_xapis, a_bond_of_two_hosts),
