@@ -7,7 +7,7 @@ from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import destroy_rows, forget_memory
 from simulator.behaviour.vm_start import detach
-from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power
+from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power, is_live
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -180,16 +180,18 @@ async def _reboot_on(call: Call, vm: Row, host: Row) -> None:
 
 @call("VM.power_state_reset(vm: VM ref) -> void", has_async=True)
 def power_state_reset(call: Call, ref: str) -> str:
+    """It is for when a host is lost, so it waits for no operation: those end, or have no mark."""
     vm = call.db.get("VM", ref)
-    assert_may(call, vm, "power_state_reset")
     if vm["is_control_domain"]:
         raise ApiError("CANNOT_RESET_CONTROL_DOMAIN", ref)
     host = call.db.find("host", vm["resident_on"])
-    if host is not None:
-        metrics = call.db.find("host_metrics", host["metrics"])
-        if metrics is not None and metrics["live"]:
-            raise ApiError("HOST_IS_LIVE", host.ref)
+    if host is not None and is_live(call, host):
+        if host is call.world.master():  # it looks for itself whether the domain is there
+            raise ApiError("DOMAIN_EXISTS", ref)
+        raise ApiError("HOST_IS_LIVE", host.ref)
     become_halted(call, vm)
+    call.db.set(vm, "current_operations", {})
+    call.world.locks.wake()
     return ""
 
 

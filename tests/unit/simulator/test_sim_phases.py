@@ -199,6 +199,33 @@ def test_a_vm_on_a_dead_host_is_reset_by_hand(pretend: Pretend) -> None:
     pretend(scenario)
 
 
+def test_a_vm_is_reset_whatever_is_under_way(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm, host = await pool.vm(), pool.one("host", "host-3")
+        await pool.done("VM.start_on", vm.ref, host.ref, False, True)
+        pool.world.latency.set({"VDI.snapshot": 0.05})
+        task = await pool.call("Async.VM.snapshot", vm.ref, "then")
+        await pool.until(lambda: vm["current_operations"], "the snapshot has begun")
+        pool.world.kill_host(host)
+
+        await pool.call("VM.power_state_reset", vm.ref)
+
+        assert (vm["power_state"], vm["current_operations"]) == ("Halted", {})
+        assert (await pool.ended(task))["status"] == "success"
+
+    pretend(scenario)
+
+
+def test_the_master_sees_for_itself_that_a_vm_runs(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.done("VM.start_on", vm.ref, pool.one("host", "host-1").ref, False, True)
+
+        assert await pool.refused("VM.power_state_reset", vm.ref) == ["DOMAIN_EXISTS", vm.ref]
+
+    pretend(scenario)
+
+
 def test_the_control_domain_and_templates_are_not_stopped(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         domain = pool.one("host", "host-1")["control_domain"]
