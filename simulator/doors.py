@@ -38,6 +38,7 @@ class Doors:
         """Listen at the master's address first: where a port was left open, the rest follow it."""
         if each:
             give_addresses(self.world)
+            self.world.on_death = self._fall_silent
         for host in self._listeners(each=each):
             server = await self._open(host, port, each=each)
             port = server.port
@@ -69,10 +70,19 @@ class Doors:
     ) -> Server:
         address = host["address"] if each else self.listen_at
         uploads = functools.partial(open_upload, self.world)
-        server = Server(Door(self.world, address if each else ""), uploads=uploads)
+        door = Door(self.world, address if each else "")
+        server = Server(door, uploads=uploads, is_silent=door.is_silent)
         self.servers.append(server)
         await server.listen(address, port, certificate.context if certificate else None)
         return server
+
+    def _fall_silent(self, host: Row) -> None:
+        """A member is dead: who waits for it gets no answer, and with a master xapi is gone."""
+        if host is self.world.master():
+            self.world.restart()
+        for server in self.servers:
+            if server.is_silent():
+                server.abort_connections()
 
     def abort_connections(self) -> None:
         for server in self.servers:

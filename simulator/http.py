@@ -136,6 +136,9 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
+        if self._server.is_silent():
+            self.abort()
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -319,9 +322,11 @@ class Server:
         handler: Handler,
         body_max: int | None = BODY_MAX,
         uploads: Callable[[str, str, dict[str, str]], Upload | None] = no_uploads,
+        is_silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self.handler = handler
         self.uploads = uploads
+        self.is_silent = is_silent
         self.body_max = body_max
         self.connections: set[Connection] = set()
         self.address = ""

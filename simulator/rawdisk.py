@@ -4,8 +4,9 @@
 
 The session may be a cookie of that name, or be left out where the request says `Authorization:
 Basic`. A `task_id` is a task that the client made with task.create: it ends as the transfer does.
-An image that is shorter than the disk leaves the rest of it as it was. Who may not is told so with
-401 or 403; all else that is wrong is the 500 page, with XAPI's code on it.
+An image that is shorter than the disk leaves the rest of it as it was; one that is longer, or finds
+its SR full, is broken off. Who may not is told so with 401 or 403; all else that is wrong is the 500
+page, with XAPI's code on it.
 """
 
 from __future__ import annotations
@@ -104,25 +105,35 @@ class Upload(Transfer):
         if self.world.db.find("VDI", self.vdi.ref) is not self.vdi:
             self.fail(ApiError("HANDLE_INVALID", "VDI", self.vdi.ref))
         elif self.offset + len(part) > self.vdi["virtual_size"]:
-            self.fail(ApiError("VDI_IO_ERROR", "The image is larger than the disk"))
+            self.fail(_broken_off())
         else:
-            self.world.images.of(self.vdi.ref).write(self.offset, part)
+            image = self.world.images.of(self.vdi.ref)
+            before = image.used
+            image.write(self.offset, part)
             self.offset += len(part)
+            if image.used > before:
+                self._take_space(image.used)
 
     def answer(self) -> Response:
         if self.failed is not None:
             return self.failed
-        self._take_space()
         self.succeed()
         return Response(b"", "application/octet-stream")
 
-    def _take_space(self) -> None:
-        used = self.world.images.of(self.vdi.ref).used
+    def _take_space(self, used: int) -> None:
         more = max(0, used - self.vdi["physical_utilisation"])
         sr = self.world.db.get("SR", self.vdi["SR"])
+        if more > max(0, sr["physical_size"] - sr["physical_utilisation"]):
+            self.fail(_broken_off())
+            return
         self.world.db.set(sr, "physical_utilisation", sr["physical_utilisation"] + more)
         utilisation = self.vdi["physical_utilisation"] + more
         self.world.db.set(self.vdi, "physical_utilisation", utilisation)
+
+
+def _broken_off() -> ApiError:
+    """What XAPI says when the disk takes no more, be it at its end or its SR full."""
+    return ApiError("VDI_IO_ERROR", "Device I/O errors")
 
 
 class Download(Transfer):
@@ -148,7 +159,7 @@ def _is(wanted: tuple[str, str], method: str, target: str) -> bool:
 
 def open_upload(world: World, method: str, target: str, headers: dict[str, str]) -> Upload | None:
     """An upload, if that is what the request is."""
-    if not _is(PUT, method, target) or world.is_down or world.is_booting:
+    if not _is(PUT, method, target) or world.is_booting:
         return None
     return Upload(world, target, headers)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator import members, wire_json, wire_xml
 from simulator.dispatch import serve
-from simulator.errors import ApiError, Dropped, Malformed
+from simulator.errors import ApiError, Malformed
 from simulator.http import Request, Response, error_page, malformed_page
 from simulator.rawdisk import download
 from simulator.world import World
@@ -20,9 +20,11 @@ class Door:
         self.world = world
         self.address = address  # of the member behind it; none: the master, whoever that is
 
+    def is_silent(self) -> bool:
+        """Whether nobody is here who could answer."""
+        return self.world.is_down or not members.is_alive(self.world, self.address)
+
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
-        if self.world.is_down or not members.is_alive(self.world, self.address):
-            raise Dropped
         if request.upload is not None:
             return request.upload.answer()
         if request.method != "POST":

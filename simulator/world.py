@@ -71,6 +71,7 @@ class World:
         self._down_until = 0.0
         self._booting_until = 0.0
         self.on_restart: Callable[[], None] = lambda: None
+        self.on_death: Callable[[Row], None] = lambda _host: None
         self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
         #: by VM: what a host does to its domain
@@ -106,6 +107,7 @@ class World:
             task.cancel()
         for vm in self.db.rows("VM", list(host["resident_VMs"])):
             self.guests.stop(vm)
+        self.on_death(host)
 
     def find_anywhere(self, ref: str) -> Row | None:
         """The row of a ref of any class."""

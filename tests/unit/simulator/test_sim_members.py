@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -166,3 +168,32 @@ def test_idle_sessions_end_after_a_day_unless_they_work(pretend: Callable[..., N
         assert not pool.db.find("session", working)
 
     pretend(scenario)
+
+
+def _ask(line: http.client.HTTPConnection, method: str, *params: Any) -> None:
+    call = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
+    line.request("POST", "/jsonrpc", json.dumps(call))
+
+
+def test_a_master_that_is_dead_is_silent(start_simulator: Callable[..., Any]) -> None:
+    sim = start_simulator("--listen-all", "--time-scale", "0")
+    session = sim.login()
+    token = sim.rpc("event.from", session, ["vm"], "", 0.0)["result"]["token"]
+    waiting, new = (http.client.HTTPConnection("127.0.0.1", sim.port, timeout=10) for _ in "ab")
+    supporter = http.client.HTTPConnection("127.0.0.2", sim.port, timeout=10)
+    _ask(waiting, "event.from", session, ["vm"], token, 60.0)
+    sim.control("POST", "/hosts/host-1/kill")
+
+    for line in (waiting, new):
+        if line is new:
+            line.request("PUT", f"/import_raw_vdi?session_id={session}", b"x" * 2**20)
+        with pytest.raises(ConnectionError):
+            line.getresponse()
+        line.close()
+    _ask(supporter, "session.login_with_password", "root", "xenroot")
+    assert json.load(supporter.getresponse())["error"]["message"] == "HOST_IS_SLAVE"
+    supporter.close()  # a new master hangs up on all
+    sim.control("POST", "/master/host-2")
+    _ask(supporter, "VM.get_all", session)
+    assert json.load(supporter.getresponse())["error"]["message"] == "SESSION_INVALID"
+    supporter.close()

@@ -116,6 +116,27 @@ def test_too_much_for_the_disk_is_an_error(sim: Any, session: str, vdi: str) -> 
     assert sim.rpc("VDI.get_all", session)["result"]
 
 
+def test_a_full_sr_takes_no_more(sim: Any, session: str) -> None:
+    sr = sim.rpc("SR.get_by_name_label", session, "sr-1")["result"][0]
+    given = {"SR": sr, "virtual_size": 32 * MIB, "type": "user",
+             "sharable": False, "read_only": False, "other_config": {}}  # fmt: skip
+    vdi = sim.rpc("VDI.create", session, given)["result"]
+    task = sim.rpc("task.create", session, "up", "")["result"]
+    sim.control("POST", "/srs/sr-1/fill")
+    used = sim.rpc("SR.get_physical_utilisation", session, sr)["result"]
+    asked = f"session_id={session}&vdi={vdi}"
+
+    status, page = upload(sim, b"x" * 16 * MIB, f"{asked}&task_id={task}")
+
+    assert (status, b"VDI_IO_ERROR" in page) == (500, True)
+    said = ["VDI_IO_ERROR", "Device I/O errors"]
+    assert sim.rpc("task.get_error_info", session, task)["result"] == said
+    assert sim.rpc("SR.get_physical_utilisation", session, sr)["result"] == used
+    assert upload(sim, b"x" * MIB, asked)[0] == 200  # within what it has already
+    sim.control("POST", "/srs/sr-1/empty")
+    assert upload(sim, b"x" * 16 * MIB, asked)[0] == 200
+
+
 def test_a_disk_in_use_and_one_that_is_read_only_are_not_written(sim: Any, session: str) -> None:
     iso = sim.rpc("VDI.get_by_name_label", session, "tools.iso")["result"][0]
 
