@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: waits before the first look and between looks, so that a burst of changes is one answer. They are
 #: the protocol's own and are not scaled.
 BATCH_SECONDS: Final = 0.05
+#: the first one of event.next
+_NEXT_SECONDS: Final = 0.2
 _EVERYTHING: Final = ""
 #: what may wait for an event.next, before all of it is thrown away
 _QUEUE_BYTES: Final = 10 * 2**20
@@ -71,7 +73,8 @@ class Events:
         self, session: str, classes: list[str], token: str, seconds: float
     ) -> dict[str, Any]:
         wanted, after = self.subscription(classes), _generation(token)
-        events = await self._next(session, wanted, after, seconds)
+        before = 0.0 if wanted.is_tasks_only else BATCH_SECONDS
+        events = await self._next(session, wanted, after, seconds, before)
         return {
             "events": events,
             "valid_ref_counts": {
@@ -107,7 +110,7 @@ class Events:
         wanted = self.subscription(sorted(classes))
         events: list[dict[str, Any]] = []
         while not events:
-            events = await self._next(session, wanted, after, 3600.0)
+            events = await self._next(session, wanted, after, 3600.0, _NEXT_SECONDS)
         self._registered[session] = (classes, self.db.generation)
         if sum(row.size() for row in _rows_of(events)) > _QUEUE_BYTES:
             raise ApiError("EVENTS_LOST")
@@ -135,12 +138,12 @@ class Events:
     # -- looking and waiting
 
     async def _next(
-        self, session: str, wanted: Subscription, after: int, seconds: float
+        self, session: str, wanted: Subscription, after: int, seconds: float, before: float
     ) -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        if not wanted.is_tasks_only:
-            await asyncio.sleep(min(BATCH_SECONDS, max(0.0, seconds)))
+        if before:
+            await asyncio.sleep(min(before, max(0.0, seconds)))
         while True:
             self._check(session)
             events = self._collect(wanted, after)

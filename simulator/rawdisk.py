@@ -5,8 +5,8 @@
 The session may be a cookie of that name, or be left out where the request says `Authorization:
 Basic`. A `task_id` is a task that the client made with task.create: it ends as the transfer does.
 An image that is shorter than the disk leaves the rest of it as it was; one that is longer, or finds
-its SR full, is broken off. Who may not is told so with 401 or 403; all else that is wrong is the 500
-page, with XAPI's code on it.
+its SR full, is broken off. Who may not is told so with 401 or 403; all else that is wrong is the
+500 page, with XAPI's code on it.
 """
 
 from __future__ import annotations

@@ -126,6 +126,8 @@ class Duplicate:
             copy_vif(call, vif, vm, keep_mac=self.how == "snapshot")
         for vgpu in call.db.rows("VGPU", list(source["VGPUs"])):
             copy_vgpu(call, vgpu, vm)
+        for vtpm in call.db.rows("VTPM", list(source["VTPMs"])):
+            call.db.create("VTPM", VM=vm.ref, is_unique=vtpm["is_unique"])
         if source["power_state"] == "Suspended" and call.db.find("VDI", source["suspend_VDI"]):
             await call.phase("memory")
             await self.copy_disks({source["suspend_VDI"]: source["suspend_VDI"]})

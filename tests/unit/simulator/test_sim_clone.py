@@ -104,6 +104,22 @@ def test_a_clone_of_a_clone_remembers_the_first_template(pretend: Pretend) -> No
     pretend(scenario)
 
 
+def test_a_clone_has_a_trusted_platform_module_of_its_own(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        template = pool.one("VM", "windows-2022").ref
+        first = await pool.call("VTPM.create", template, True)
+        vm = pool.db.get("VM", await pool.done("VM.clone", template, "web"))
+
+        (vtpm,) = pool.db.rows("VTPM", vm["VTPMs"])
+        assert (vtpm["is_unique"], vtpm.ref != first) == (True, True)
+        refused = await pool.refused("VTPM.create", vm.ref, False)
+        assert refused == ["VTPM_MAX_AMOUNT_REACHED", "1"]
+        await pool.call("VM.destroy", vm.ref)
+        assert [row.ref for row in pool.db.all("VTPM")] == [first]
+
+    pretend(scenario)
+
+
 def test_who_cancels_twice_stops_no_undo(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         before = len(pool.db.all("VDI"))

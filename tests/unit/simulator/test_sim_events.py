@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 Pretend = Callable[..., None]
 
 
@@ -163,6 +165,25 @@ def test_register_and_next(pretend: Pretend) -> None:
         assert (event["operation"], event["ref"]) == ("mod", vm.ref)
 
     pretend(scenario)
+
+
+def test_next_waits_longer_for_a_burst_to_end(pretend_at_length: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        loop = asyncio.get_running_loop()
+        vm = pool.one("VM", "debian-12").ref
+        pool.world.tasks.create("work")
+        for method, args, expected in (
+            ("event.next", (), 0.2),
+            ("event.from", (["vm"], "", 30.0), 0.05),
+            ("event.from", (["task"], "", 30.0), 0.0),
+        ):
+            await pool.call("event.register", ["vm"])
+            pool.db.touch(pool.db.get("VM", vm))
+            begun = loop.time()
+            await pool.call(method, *args)
+            assert loop.time() - begun == pytest.approx(expected, abs=0.01), method
+
+    pretend_at_length(scenario, time_scale=0.0)
 
 
 def test_too_much_that_nobody_asked_for_is_lost(pretend: Pretend) -> None:
