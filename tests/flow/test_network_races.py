@@ -11,6 +11,7 @@ import pytest
 
 from tests.flow.conftest import MakeStack
 from tests.support.stacks import SMALL, Stack
+from tests.support.waiting import wait_until
 from xenlaunch.names import OTHER_CONFIG_NETWORK
 
 HOSTS = 16
@@ -106,6 +107,44 @@ def test_ten_launches_make_one_tunnel_and_one_vswitch(
     wanted = dict.fromkeys(stack.rows("host"), 1) if "tunnel" in nic else {}
     assert Counter(row["host"] for row in pifs) == wanted
     assert [row for row in stack.rows("VIF").values() if row["MAC"] == "FE:FF:FF:FF:FF:FF"] == []
+
+
+def test_a_bridge_of_8_2_comes_by_a_vif_of_the_control_domain_at_its_lowest_free_device(
+    make_stack: MakeStack,
+) -> None:
+    stack = make_stack("--hosts", "1", "--profile", "8.2")
+    [guest] = [ref for ref, row in stack.rows("network").items() if row["name_label"] == "guest"]
+    [host] = stack.rows("host").values()
+    others = {device: vif_of(stack, host["control_domain"], guest, device) for device in "02"}
+    stack.pool.faults({"method": "VIF.unplug", "action": "delay", "seconds": 5})
+    stack.start_worker()
+    [launch] = stack.submit(nics=[{"broadcast": "vswitch"}])
+
+    def plugged() -> Mapping[str, Any] | None:
+        found = [row for row in in_dom0() if row["currently_attached"]]
+        return found[0] if found else None
+
+    def in_dom0() -> list[Mapping[str, Any]]:
+        rows = stack.rows("VIF").items()
+        known = others.values()
+        return [
+            row for ref, row in rows if row["VM"] == host["control_domain"] and ref not in known
+        ]
+
+    vif = wait_until(plugged, 25, "the control domain has a VIF plugged")
+    assert (vif["MAC"], vif["device"]) == ("FE:FF:FF:FF:FF:FF", "1")
+    assert stack.rows("network")[vif["network"]]["name_label"] == "vswitch"
+    assert [one.state for one in stack.ended([launch])] == ["succeeded"]
+    assert in_dom0() == []
+    assert set(others.values()) <= set(stack.rows("VIF"))
+
+
+def vif_of(stack: Stack, vm: str, network: str, device: str) -> str:
+    """An interface that somebody has given a VM by hand."""
+    record: dict[str, Any] = {"VM": vm, "network": network, "device": device, "MTU": "1500"}
+    record |= {"qos_algorithm_type": "", "qos_algorithm_params": {}, "other_config": {}}
+    record["MAC"] = f"02:16:3e:00:00:0{device}"
+    return str(stack.call("VIF.create", record))
 
 
 def test_a_vlan_on_a_part_of_a_bond_goes_on_the_bond(make_stack: MakeStack) -> None:
