@@ -30,6 +30,8 @@ import yaml
 
 CASES: Final = Path(__file__).parents[1] / "flow" / "cases"
 
+PROFILES: Final = ("current", "8.2")
+
 SAYS: Final = ("vm", "vbds", "vifs", "calls", "after")
 """What a case can say of a launch that succeeds."""
 
@@ -70,7 +72,7 @@ def _case(name: str, said: Row) -> Case:
     assert not unknown, f"{name!r} has what no case has: {', '.join(sorted(unknown))}"
     assert "request" in said, f"{name!r} has no request"
     case = Case(name=name, **said)
-    assert case.profile in {"current", "8.2"}, f"{name!r} has no profile {case.profile!r}"
+    assert case.profile in PROFILES, f"{name!r} has no profile {case.profile!r}"
     outcome = [one for one in SAYS if getattr(case, one) is not None]
     assert outcome or case.refused, f"{name!r} says nothing of what comes of it"
     assert not (outcome and case.refused), f"{name!r} is refused, and says {outcome} all the same"
