@@ -51,13 +51,12 @@ def run(lives: Lives) -> Callable[..., list[tuple[str, str]]]:
 
     def once(shelf: Shelf, most: int = 400) -> list[tuple[str, str]]:
         begun: list[tuple[str, str]] = []
-        gone = dispatch(
-            lives.ledger,
-            POOL,
-            cast("Inventory", shelf),
-            lambda launch, step: begun.append((launch, step)),
-            most,
-        )
+
+        def begin(launch: str, step: str) -> None:
+            begun.append((launch, step))
+            lives.redis.srem(lives.key("ready", POOL), launch)  # a worker takes it up at once
+
+        gone = dispatch(lives.ledger, POOL, cast("Inventory", shelf), begin, most)
         ended = [one for one in lives.ledger.all_launches() if lives.state(one) in states.ENDED]
         assert gone == len(begun) + len(ended)
         return begun

@@ -31,6 +31,9 @@ SETTINGS: Final = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
+#: it reckons for half a minute where nothing else does
+pytestmark = pytest.mark.timeout(400)
+
 TestRandomClients: Callable[..., Any] = RandomClients.TestCase
 RandomClients.TestCase.settings = SETTINGS
 
