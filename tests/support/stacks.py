@@ -162,7 +162,7 @@ class Stack:
         for kind in kinds:
             key = self.ledger.store.key(kind, self.name)
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
-        assert self.ledger.due(1000) == []
+        wait_until(lambda: not self.ledger.due(1000), 10, "what is due has been looked at")
         wait_until(lambda: not due_batches(self.ledger), 5, "every batch has been looked at")
 
 
