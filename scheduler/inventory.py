@@ -34,6 +34,7 @@ class Inventory:
         self._taken = taken
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._shut_by_nics: dict[tuple[Nic, ...], Reasons] = {}
+        self._shut_by_copy: dict[str, Reasons] = {}
         self._beyond: dict[frozenset[str], OutOfReach] = {}
         self._isos: dict[str, str] = {}
 
@@ -171,12 +172,14 @@ class Inventory:
 
     def _shut_by_template(self, copy: Copy) -> Reasons:
         """Copies of a template have the same networks."""
-        found: Reasons = {}
-        for row in interfaces_of(self, copy.record):
-            network = self.records.get("network", row["network"])
-            if network is not None:
-                found |= native(self.records, row["network"], network).shut
-        return found
+        if copy.ref not in self._shut_by_copy:
+            found: Reasons = {}
+            for row in interfaces_of(self, copy.record):
+                network = self.records.get("network", row["network"])
+                if network is not None:
+                    found |= native(self.records, row["network"], network).shut
+            self._shut_by_copy[copy.ref] = found
+        return self._shut_by_copy[copy.ref]
 
     def _gpu(self, request: LaunchRequest) -> str:
         """One that is not there at all is needed nowhere: `connect` will say."""

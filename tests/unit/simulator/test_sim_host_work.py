@@ -118,15 +118,21 @@ def test_a_start_that_finds_a_disk_taken_leaves_nothing_attached(
     pretend_at_length(scenario, host_workers=1)
 
 
+async def plug_amid(pool: Any, cls: str, method: str) -> tuple[Any, Any, str]:
+    """The VM, its device and the ended task of a plug, amid which a call befell the VM."""
+    vm, device = await running_vm_with(pool, cls)
+    pool.world.latency.set({f"{cls}.plug": 60})
+    task = await pool.call(f"Async.{cls}.plug", device.ref)
+    await asyncio.sleep(1)
+    await pool.call(method, vm.ref)
+    await asyncio.sleep(60)
+    return vm, device, task
+
+
 @pytest.mark.parametrize("cls", ["VBD", "VIF"])
 def test_a_plug_that_meets_a_shutdown_plugs_nothing(pretend_at_length: Pretend, cls: str) -> None:
     async def scenario(pool: Any) -> None:
-        vm, device = await running_vm_with(pool, cls)
-        pool.world.latency.set({f"{cls}.plug": 60})
-        task = await pool.call(f"Async.{cls}.plug", device.ref)
-        await asyncio.sleep(1)
-        await pool.call("VM.hard_shutdown", vm.ref)
-        await asyncio.sleep(60)
+        vm, device, task = await plug_amid(pool, cls, "VM.hard_shutdown")
 
         error = pool.db.get("task", task)["error_info"]
         assert error == ["VM_BAD_POWER_STATE", vm.ref, "running", "halted"]
@@ -138,12 +144,7 @@ def test_a_plug_that_meets_a_shutdown_plugs_nothing(pretend_at_length: Pretend, 
 @pytest.mark.parametrize("cls", ["VBD", "VIF"])
 def test_a_plug_does_not_go_over_to_another_domain(pretend_at_length: Pretend, cls: str) -> None:
     async def scenario(pool: Any) -> None:
-        vm, device = await running_vm_with(pool, cls)
-        pool.world.latency.set({f"{cls}.plug": 60})
-        task = await pool.call(f"Async.{cls}.plug", device.ref)
-        await asyncio.sleep(1)
-        await pool.call("VM.hard_reboot", vm.ref)
-        await asyncio.sleep(60)
+        _, device, task = await plug_amid(pool, cls, "VM.hard_reboot")
 
         assert pool.db.get("task", task)["status"] == "failure"
         assert not device["currently_attached"]
