@@ -58,7 +58,7 @@ class Pass:
             need = self.inventory.need(record.request, record.avoid, *made_of(record))
             verdict = self._place(hosts, need)
             if isinstance(verdict, NoRoom):
-                gone += self._turn_away(record, verdict)
+                gone += self._turn_away(record, verdict, hosts)
                 continue
             step = self._admit(record, verdict, need, most)
             if step in ("full", "moved"):
@@ -103,16 +103,27 @@ class Pass:
             self.inventory.promised(record.id, new)
         return step
 
-    def _turn_away(self, record: Record, verdict: NoRoom) -> int:
+    def _turn_away(self, record: Record, verdict: NoRoom, hosts: dict[str, HostRoom]) -> int:
         if verdict.never:
             refused = never_fits(verdict, avoided=bool(record.avoid))
-            self.ledger.refuse(record.id, states.FAILED, refused.as_record())
+            outcome = states.WAITING if self._fits_anew(record, hosts) else states.FAILED
+            self.ledger.refuse(record.id, outcome, refused.as_record())
             return 1
         self._passed_over += 1
         reason = f"waiting for room: {verdict}"
         if record.reason != reason:
             self.news[record.id] = reason
         return 0
+
+    def _fits_anew(self, record: Record, hosts: dict[str, HostRoom]) -> bool:
+        """Whether another clone could go where this one cannot, which lies on its SR for good.
+
+        A launch begins anew only when a host has refused it, which is avoided from then on.
+        """
+        if not (record.avoid and made_of(record)[1]):
+            return False
+        verdict = self._place(hosts, self.inventory.need(record.request, record.avoid))
+        return not (isinstance(verdict, NoRoom) and verdict.never)
 
 
 def made_of(record: Record) -> tuple[str, str]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from tasks import lookup
 from xenlaunch.errors import Refused
+from xenlaunch.fields import show_size
+from xenlaunch.machine import nested_key
 from xenlaunch.model import LaunchRequest
 
 ONLY_HVM = ("firmware", "secure_boot", "vtpm", "boot_order", "nested_virtualisation")
@@ -20,6 +22,7 @@ def check_machine(
     check_tpm(request, template, is_8_2=is_8_2)
     check_cpus(request, template)
     check_sockets(request, template)
+    check_memory(request, template, is_8_2=is_8_2)
     check_crash(request, template)
 
 
@@ -87,6 +90,22 @@ def check_sockets(request: LaunchRequest, template: Mapping[str, Any]) -> None:
 def int_of(text: str) -> int:
     """A number of the platform, or 0 where it is none."""
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def check_memory(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool) -> None:
+    """XAPI starts no VM that nests others and may balloon, whoever asked for either."""
+    platform = {**template["platform"], **request.platform_wanted(is_8_2=is_8_2)}
+    least = request.least_memory or int(template["memory_dynamic_min"])
+    most = request.most_memory or int(template["memory_static_max"])
+    if platform.get(nested_key(is_8_2=is_8_2)) in {"true", "1"} and least < most:
+        name = template["name_label"]
+        raise Refused(
+            "MEMORY_NOT_FIXED",
+            [name, str(least), str(most)],
+            f"A VM of the template {name!r} would run virtual machines itself, for which its "
+            f"memory must be fixed: between {show_size(least)} and {show_size(most)} is a range. "
+            "Give memory as one size.",
+        )
 
 
 def check_crash(request: LaunchRequest, template: Mapping[str, Any]) -> None:

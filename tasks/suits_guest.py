@@ -4,7 +4,7 @@ A word that is filled in may be far longer than what stands for it, so what the 
 measured as it will be.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from tasks import lookup
@@ -12,6 +12,7 @@ from tasks.copies import interfaces_of
 from tasks.image import SIZE, image
 from tasks.setup import drive_of, filled_words
 from xenlaunch.errors import Refused
+from xenlaunch.fields import MOST_AT_ONCE, is_too_long
 from xenlaunch.guest import LONGEST_VALUE
 from xenlaunch.model import Launch, LaunchRequest
 from xenlaunch.nics import devices_of
@@ -63,14 +64,7 @@ def check_size(launch: Launch, devices: Collection[int]) -> None:
     if launch.request.guest is None:
         return
     guest = launch.request.guest.filled(filled_words(launch, dict.fromkeys(devices, ANY_MAC)))
-    for key, value in guest.xenstore_data.items():
-        if len(value) > LONGEST_VALUE:
-            raise Refused(
-                "SETUP_TOO_LARGE",
-                [key, str(len(value)), str(LONGEST_VALUE)],
-                f"What the guest is told in xenstore under {key!r} has, with its words filled in, "
-                f"{len(value)} characters: at most {LONGEST_VALUE} are possible.",
-            )
+    check_xenstore(guest.xenstore_data)
     if drive_of(launch.request):
         name = launch.request.name
         size = len(image(guest, instance=launch.id, uuid=ANY_UUID, name=name))
@@ -81,3 +75,21 @@ def check_size(launch: Launch, devices: Collection[int]) -> None:
                 f"What the guest is told makes, with its words filled in, a drive of {size} bytes, "
                 f"and the set-up drive has {SIZE}: tell it less, and have it fetch the rest.",
             )
+
+
+def check_xenstore(told: Mapping[str, str]) -> None:
+    for key, value in told.items():
+        if len(value) > LONGEST_VALUE:
+            raise Refused(
+                "SETUP_TOO_LARGE",
+                [key, str(len(value)), str(LONGEST_VALUE)],
+                f"What the guest is told in xenstore under {key!r} has, with its words filled in, "
+                f"{len(value)} characters: at most {LONGEST_VALUE} are possible.",
+            )
+    if is_too_long(told):
+        raise Refused(
+            "SETUP_TOO_LARGE",
+            ["xenstore_data", str(MOST_AT_ONCE)],
+            "What the guest is told in xenstore is, with its words filled in, longer than "
+            f"{MOST_AT_ONCE} bytes in all: tell it less, and have it fetch the rest.",
+        )

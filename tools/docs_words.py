@@ -57,7 +57,8 @@ CLASSES: Final = {
         (
             "This host is noted as avoided, with the reason; the memory that was reserved is free "
             "again, and the launch goes back to its pool's line. A VM goes elsewhere only when it "
-            "is halted and nothing works on it. When no host is left the launch ends with "
+            "is halted and nothing works on it. Where its clone lies on a local SR, that is removed "
+            "and made anew elsewhere. When no host is left the launch ends with "
             "`NO_HOSTS_LEFT`, which names every host's reason."
         ),
     ),
@@ -138,6 +139,10 @@ OWN_CODES: Final = {
     "VM_KEPT": ("Refused", "An adopted launch had failed, and its VM was kept; Redis lost why."),
     "LEDGER_ROLLED_BACK": ("Refused", "Redis is an older copy, and knew too little of the launch."),
     "MAC_IN_USE": ("Refused", "A MAC that was given is on a VIF, or claimed by another launch."),
+    "MEMORY_NOT_FIXED": (
+        "Refused",
+        "A VM that runs virtual machines itself would have a range of memory.",
+    ),
     "NO_HOSTS_LEFT": ("Refused", "Every host has refused the VM, or could never take it."),
     "POOL_NOT_FOUND": ("Refused", "The request names a pool that is not in the pools file."),
     "PV_ARGS_ON_HVM": ("Refused", "A field of PV is given for a template that boots as HVM."),
@@ -146,7 +151,7 @@ OWN_CODES: Final = {
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
     "VTPM_UNKNOWN": ("Refused", "`vtpm` on a pool of the 8.2 generation, which has none."),
     "SETUP_NAMES_NO_NIC": ("Refused", "What the guest is told names the MAC of a NIC too many."),
-    "SETUP_TOO_LARGE": ("Refused", "What the guest is told is too long with its words filled in."),
+    "SETUP_TOO_LARGE": ("Refused", "What the guest is told is too long, with its words filled in."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),
     "SR_NOT_FOUND": ("Refused", "A new disk names no SR, and the pool has no default one."),
     "SOURCE_HAS_MEMORY": ("Refused", "`template` names a snapshot that has the VM's memory in it."),

@@ -1,5 +1,6 @@
 """The kinds of value that a request's fields take, each with its own plain refusal."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -11,6 +12,10 @@ UNITS: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 UNCARRIED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot carry: a pool that took it by JSON could tell nobody of it by XML-RPC."""
+
+MOST_AT_ONCE: Final = 200 * 1024
+"""How long a mapping may be that is set in one call: the pool reads no more than 300 KiB, and the
+template has words of its own in it. In bytes of JSON."""
 
 # Halves of surrogate pairs are not in it: those who read by halves would find them everywhere.
 _CARRIED: Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"
@@ -61,6 +66,19 @@ def _check_carried(value: str) -> str:
         point = f"U+{ord(found[0]):04X}"
         raise PydanticCustomError(
             "text", "has the character {point} in it, which no XML can carry", {"point": point}
+        )
+    return value
+
+
+def is_too_long(value: Mapping[str, str]) -> bool:
+    """Whether a mapping is more than a pool takes in one call."""
+    return len(json.dumps(value)) > MOST_AT_ONCE
+
+
+def _check_at_once(value: dict[str, str]) -> dict[str, str]:
+    if is_too_long(value):
+        raise PydanticCustomError(
+            "at_once", "is longer than {most} bytes in all", {"most": str(MOST_AT_ONCE)}
         )
     return value
 
@@ -116,6 +134,7 @@ Carried = Annotated[
         json_schema_extra={"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"}
     ),
 ]
+AtOnce: Final = AfterValidator(_check_at_once)
 Key = Annotated[_Printed, Field(min_length=1, json_schema_extra={"pattern": r"\S"})]
 
 Pools = Annotated[

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from xenlaunch.fields import Carried, Key, Label
+from xenlaunch.fields import AtOnce, Carried, Key, Label
 from xenlaunch.frozen import Frozen
 
 LONGEST: Final = 65_536
@@ -75,9 +75,9 @@ class Guest(Frozen):
     user_data: Document | None = Field(default=None, repr=False)
     meta_data: Mapped | None = Field(default=None, repr=False)
     network_config: Document | None = Field(default=None, repr=False)
-    xenstore_data: Annotated[dict[XenstoreKey, XenstoreValue], Field(max_length=64, repr=False)] = (
-        Field(default_factory=dict, repr=False)
-    )
+    xenstore_data: Annotated[
+        dict[XenstoreKey, XenstoreValue], Field(max_length=64, repr=False), AtOnce
+    ] = Field(default_factory=dict, repr=False)
     drive: Literal["nocloud", "configdrive"] = "nocloud"
     sr: Label | None = None
     fill: StrictBool = True

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from xenlaunch.fields import Carried, Key, Label, Size
+from xenlaunch.fields import AtOnce, Carried, Key, Label, Size
 from xenlaunch.frozen import Frozen
 
 OnCrash = Literal[
@@ -69,7 +69,7 @@ Operation = Literal[
     "call_plugin",
 ]
 Text = Annotated[Carried, Field(max_length=4096)]
-Words = Annotated[dict[Key, Text], Field(max_length=64)]
+Words = Annotated[dict[Key, Text], Field(max_length=64), AtOnce]
 Seconds = Annotated[StrictInt, Field(ge=0, le=86_400)]
 
 
@@ -164,7 +164,7 @@ class Labels(Frozen):
     description: Text | None = None
     tags: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
     other_config: Words = Field(default_factory=dict)
-    blocked_operations: Annotated[dict[Operation, Text], Field(max_length=64)] = Field(
+    blocked_operations: Annotated[dict[Operation, Text], Field(max_length=64), AtOnce] = Field(
         default_factory=dict
     )
 
@@ -182,6 +182,11 @@ class Labels(Frozen):
 
 OURS = "xenlaunch"
 RESERVED = frozenset({"mac_seed", "disks", "default_template", "base_template_name", "postinstall"})
+
+
+def nested_key(*, is_8_2: bool) -> str:
+    """The key of ``platform`` by which XAPI lets a VM run virtual machines itself."""
+    return "exp-nested-hvm" if is_8_2 else "nested-virt"
 
 
 class Machine(Labels, Boot, Cpus):
@@ -211,7 +216,7 @@ class Machine(Labels, Boot, Cpus):
         """The keys of ``platform`` that the request sets, its own and those that it implies."""
         wanted: dict[str, Any] = {
             "cores-per-socket": self.cores_per_socket,
-            "exp-nested-hvm" if is_8_2 else "nested-virt": self.nested_virtualisation,
+            nested_key(is_8_2=is_8_2): self.nested_virtualisation,
             "secureboot": self.secure_boot,
         }
         implied = {key: str(value).lower() for key, value in wanted.items() if value is not None}

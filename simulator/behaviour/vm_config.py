@@ -127,6 +127,12 @@ def _set_limits(call: Call, vm: Row, **limits: int) -> None:
     call.db.set(vm, "memory_overhead", overhead_of(vm))
 
 
+def assert_pinned(vm: Row) -> None:
+    """A start that is not forced takes no memory that may vary where it may not."""
+    if (reason := _pinned_because(vm)) and vm["memory_dynamic_min"] < vm["memory_static_max"]:
+        raise ApiError("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
+
+
 def _pinned_because(vm: Row) -> str:
     """Why the VM's memory may not vary, if it may not."""
     if vm["is_control_domain"]:

@@ -15,6 +15,7 @@ from simulator.behaviour import gpu, pif, vbd, vif
 from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import forget_memory
+from simulator.behaviour.vm_config import assert_pinned
 from simulator.behaviour.vm_state import (
     assert_can_boot_here,
     assert_may,
@@ -33,18 +34,19 @@ if TYPE_CHECKING:
 
 
 @call("VM.start(vm: VM ref, start_paused: bool, force: bool) -> void", has_async=True)
-async def start(call: Call, ref: str, paused: bool, _f: bool) -> str:  # noqa: FBT001 - as on the wire
-    return await bring_to_life(call, call.db.get("VM", ref), None, "start", paused=paused)
+async def start(call: Call, ref: str, paused: bool, force: bool) -> str:  # noqa: FBT001 - as on the wire
+    vm = call.db.get("VM", ref)
+    return await bring_to_life(call, vm, None, "start", paused=paused, force=force)
 
 
 @call(
     "VM.start_on(vm: VM ref, host: host ref, start_paused: bool, force: bool) -> void",
     has_async=True,
 )
-async def start_on(call: Call, ref: str, host_ref: str, paused: bool, _f: bool) -> str:  # noqa: FBT001 - as on the wire
+async def start_on(call: Call, ref: str, host_ref: str, paused: bool, force: bool) -> str:  # noqa: FBT001 - as on the wire
     vm, host = call.db.get("VM", ref), call.db.get("host", host_ref)
     assert_not_evacuated(host)
-    return await bring_to_life(call, vm, host, "start_on", paused=paused)
+    return await bring_to_life(call, vm, host, "start_on", paused=paused, force=force)
 
 
 def assert_not_evacuated(host: Row) -> None:
@@ -53,7 +55,14 @@ def assert_not_evacuated(host: Row) -> None:
 
 
 async def bring_to_life(
-    call: Call, vm: Row, host: Row | None, how: str, *, paused: bool, before: str = "Halted"
+    call: Call,
+    vm: Row,
+    host: Row | None,
+    how: str,
+    *,
+    paused: bool,
+    force: bool = True,
+    before: str = "Halted",
 ) -> str:
     """A start or a resume: mark the VM, then its devices, choose a host, and run there."""
     locks = call.world.locks
@@ -61,6 +70,8 @@ async def bring_to_life(
     def check() -> None:
         assert_may(call, vm, how, before)
         assert_no_template(vm, how)
+        if not force:
+            assert_pinned(vm)
 
     def disks() -> list[Mark]:
         vbds = call.db.rows("VBD", vm["VBDs"])

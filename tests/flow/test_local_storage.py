@@ -1,8 +1,13 @@
 """A VM goes where its disks can be reached, and it is not found out by trying."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.flow.conftest import MakeStack
+from tests.support.agreement import Agreement
 from tests.support.stacks import SMALL, Stack
 from tests.support.waiting import wait_until
 from xenlaunch import LaunchRequest
@@ -56,3 +61,78 @@ def test_a_pbd_that_is_unplugged_is_waited_for(stack: Stack) -> None:
     stack.call("PBD.plug", pbd)
 
     assert stack.ended([launch])[0].host == "host-1"
+
+
+# A template on a storage of each host
+
+HOSTS = ("host-1", "host-2", "host-3")
+EACH: dict[str, Any] = {
+    "name": "local",
+    "hosts": [{"name": host} for host in HOSTS],
+    "srs": [{"name": f"local-{host[-1]}", "type": "ext", "hosts": [host]} for host in HOSTS],
+    "templates": [{"name": "debian-12", "srs": ["local-1", "local-2", "local-3"]}],
+}
+
+
+@pytest.fixture
+def each(make_stack: MakeStack, tmp_path: Path) -> Stack:
+    """Three hosts, each with a storage of its own, and the template on all of these."""
+    described = tmp_path / "pool.json"
+    described.write_text(json.dumps(EACH))
+    made = make_stack("--pool", str(described))
+    made.start_worker()
+    return made
+
+
+def refuse_starts(stack: Stack, *hosts: str) -> None:
+    for host in hosts:
+        [ref] = stack.call("host.get_by_name_label", host)
+        refusal = ["HOST_CANNOT_ATTACH_NETWORK", ref, "OpaqueRef:none"]
+        stack.pool.faults({"method": "VM.start_on", "object": ref, "error": refusal})
+
+
+def test_who_is_refused_where_its_clone_lies_is_cloned_anew_elsewhere(each: Stack) -> None:
+    before = each.lasting()
+    refuse_starts(each, "host-1", "host-2")
+    ended = each.ended(
+        [*each.submit(3, **SMALL), *each.submit(name="first", **SMALL, host="host-1")]
+    )
+
+    assert [(one.state, one.host, one.error) for one in ended] == [
+        ("succeeded", "host-3", None)
+    ] * 4
+    Agreement(each, before, ended).assert_holds(("Disk",))
+
+
+def test_who_is_refused_wherever_it_is_cloned_says_so_of_each_host(each: Stack) -> None:
+    before = each.lasting()
+    refuse_starts(each, *HOSTS)
+    status = each.launch(**SMALL)
+
+    assert status.error is not None
+    assert (status.state, status.error.code) == ("failed", "NO_HOSTS_LEFT")
+    assert [param.split(":")[0] for param in status.error.params] == [*HOSTS]
+    Agreement(each, before, [status]).assert_holds()
+
+
+def test_whose_disk_is_to_lie_there_is_not_cloned_anew(each: Stack) -> None:
+    refuse_starts(each, "host-1")
+    status = each.launch(**LOCAL)
+
+    assert status.error is not None
+    assert status.error.code == "NO_HOSTS_LEFT"
+    clones = [call for call in each.changing_calls() if call["method"] == "Async.VM.clone"]
+    assert len(clones) == 1
+
+
+def test_who_is_cancelled_between_two_clones_ends_cancelled(each: Stack) -> None:
+    before = each.lasting()
+    refuse_starts(each, *HOSTS)
+    each.pool.faults({"method": "VDI.destroy", "action": "delay", "seconds": 2.0})
+    [launch] = each.submit(**SMALL)
+    each.until(launch, "undo", "", 20)
+    each.client.cancel(launch)
+    [status] = each.ended([launch])
+
+    assert status.state == "cancelled"
+    Agreement(each, before, [status]).assert_holds()

@@ -398,9 +398,9 @@ local function begin_undo(outcome, failure, t)
   tell('state')
 end
 
--- A launch that had ended goes into the line once more. From its first step on it is accepted anew,
+-- A launch that was undone goes into the line once more. From its first step on it is accepted anew,
 -- perhaps for another pool, and stands behind those who wait; from a later one it goes on with what
--- it has, and its turn is as early as it was.
+-- it has, and its turn is as early as it was. Hosts that have refused it are avoided still.
 local function begin_again(step, t)
   count_step(t)
   unpark()
@@ -409,7 +409,7 @@ local function begin_again(step, t)
   ready('SREM')
   local r = get('pool', 'macs', 'start_within')
   if r[1] then redis.call('HDEL', P .. 'hunting:' .. r[1], id) end
-  redis.call('HDEL', key, 'host', 'avoid', 'outcome', 'error', 'failed_at', 'retries', 'reason')
+  redis.call('HDEL', key, 'host', 'outcome', 'error', 'failed_at', 'retries', 'reason')
   set('step', step)
   move('waiting', t)
   if step == 'connect' then

@@ -1,4 +1,5 @@
--- A launch that waits ends here, if nothing was made for it; else it is undone. outcome, error -> 'ended' | 'undo' | 'stale'
+-- A launch that waits ends here, if nothing was made for it; else it is undone, to end so or to begin again.
+-- outcome, error -> 'ended' | 'undo' | 'stale'
 if redis.call('HGET', key, 'state') ~= 'waiting' then return 'stale' end
 local t = now()
 if not untouched() then

@@ -33,7 +33,7 @@ if r[4] and r[4] ~= '' then
   if again and ruling ~= '' then set('ruled', ruling) end
 end
 if r[5] then redis.call('ZREM', P .. 'leftovers:' .. r[5], id) end
-redis.call('HDEL', key, 'ended', 'leftovers', 'cancel', 'retries', 'resent')
+redis.call('HDEL', key, 'ended', 'leftovers', 'cancel', 'retries', 'resent', 'avoid')
 if undone ~= '' then set('error', undone) end
 if again then  -- whoever waits for its end waits for the next one
   redis.call('HDEL', key, 'result')

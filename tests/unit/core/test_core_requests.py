@@ -1,7 +1,7 @@
 """Requests: what is taken, what is refused and with which sentence, and when two are equal."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from xenlaunch.disks import Cd, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import BadRequest
 from xenlaunch.fields import UNITS, parse_size, show_size
+from xenlaunch.machine import Operation
 from xenlaunch.model import Launch, LaunchRequest
 from xenlaunch.nics import Nic
 
@@ -143,6 +144,18 @@ BAD: dict[str, tuple[object, str]] = {
     "a hypervisor that balloons": (
         LEAST | {"nested_virtualisation": True, "memory": {"min": "1GiB", "max": "2GiB"}},
         "request has a range of memory, and nested_virtualisation needs it fixed.",
+    ),
+    "a platform that no call carries": (
+        LEAST | {"platform": {f"key{n}": "x" * 4096 for n in range(60)}},
+        "platform is longer than 204800 bytes in all.",
+    ),
+    "blocked operations that no call carries": (
+        LEAST | {"blocked_operations": dict.fromkeys(get_args(Operation)[:9], "\u4e2d" * 4096)},
+        "blocked_operations is longer than 204800 bytes in all.",
+    ),
+    "words in xenstore that no call carries": (
+        LEAST | {"guest": {"xenstore_data": {f"key{n}": "\u4e2d" * 2048 for n in range(20)}}},
+        "guest.xenstore_data is longer than 204800 bytes in all.",
     ),
     "an empty name": (LEAST | {"name": ""}, "name is empty (it is '')."),
     "a blank template": (LEAST | {"template": " "}, "template is empty (it is ' ')."),

@@ -31,6 +31,8 @@ HVM = {
     "shutdown_delay": "0",
     "ha_restart_priority": "",
     "VTPMs": [],
+    "memory_dynamic_min": str(2 << 30),
+    "memory_static_max": str(2 << 30),
 }
 PV = {**HVM, "HVM_boot_policy": "", "HVM_boot_params": {}, "PV_bootloader": "pygrub"} | {
     "PV_kernel": "",
@@ -39,6 +41,8 @@ PV = {**HVM, "HVM_boot_policy": "", "HVM_boot_params": {}, "PV_bootloader": "pyg
 }
 
 
+BALLOONS = {**HVM, "memory_dynamic_min": str(1 << 30)}
+NESTS = {**HVM, "platform": {"nested-virt": "true"}}
 SOCKETS = {**HVM, "platform": {"cores-per-socket": "2"}}
 
 
@@ -135,6 +139,16 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         HVM,
         "CORES_DO_NOT_DIVIDE",
     ),
+    "virtual machines in the template's range of memory": (
+        {"nested_virtualisation": True},
+        BALLOONS,
+        "MEMORY_NOT_FIXED",
+    ),
+    "a range of memory for a template that runs virtual machines": (
+        {"memory": {"min": "1GiB", "max": "2GiB"}},
+        NESTS,
+        "MEMORY_NOT_FIXED",
+    ),
     "no cores": ({"platform": {"cores-per-socket": "0"}}, HVM, "CORES_DO_NOT_DIVIDE"),
     "cores that are no number": (
         {"platform": {"cores-per-socket": "two"}},
@@ -160,5 +174,10 @@ def test_what_the_template_can_become_is_not_refused() -> None:
     check_machine(request(secure_boot=True, vtpm=True), uefi)
     check_machine(request(firmware="uefi", vtpm=True), HVM)
     check_machine(request(pv_args="quiet"), PV)
+    check_machine(request(nested_virtualisation=True), HVM)
+    check_machine(request(nested_virtualisation=True, memory="1GiB"), BALLOONS)
+    check_machine(
+        request(nested_virtualisation=False, memory={"min": "1GiB", "max": "2GiB"}), NESTS
+    )
     check_machine(request(vcpus=6), SOCKETS)
     check_machine(request(vcpus=3, cores_per_socket=3), SOCKETS)

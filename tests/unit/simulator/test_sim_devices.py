@@ -222,6 +222,26 @@ def test_memory_that_may_not_vary_is_pinned(pretend: Pretend) -> None:
     pretend(scenario)
 
 
+@pytest.mark.parametrize("on", [False, True])
+def test_a_vm_whose_memory_may_vary_where_it_may_not_starts_by_force_alone(
+    pretend: Pretend, *, on: bool
+) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.set_memory_limits", vm.ref, 0, GIB, GIB // 2, GIB)
+        await pool.call("VM.add_to_platform", vm.ref, "nested-virt", "true")
+        start = (
+            ("VM.start_on", vm.ref, pool.one("host", "host-1").ref) if on else ("VM.start", vm.ref)
+        )
+
+        said = await pool.refused(*start, False, False)
+        assert said == ["MEMORY_CONSTRAINT_VIOLATION_MAXPIN", "nested virt"]
+        await pool.done(*start, False, True)
+        assert vm["power_state"] == "Running"
+
+    pretend(scenario)
+
+
 def test_memory_and_processors_keep_their_order(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()
