@@ -13,7 +13,7 @@ from tasks.undo import remove_vm
 from xenlaunch import names
 from xenlaunch.errors import Busy, Refused
 from xenlaunch.model import Launch
-from xenlaunch.slots import sr_slot
+from xenlaunch.slots import copy_slot, sr_slot
 from xenlaunch.xapi.pool import NULL, Finder, Pool
 
 SECONDS = 3600
@@ -34,7 +34,7 @@ def clone(launch: Launch, pool: Pool) -> Launch:
         seconds=COPY_SECONDS if is_full else SECONDS,
         makes="VM",
         find=lambda: whole_clone(launch, pool),
-        on=() if is_full else {sr_slot(disk.sr) for disk in launch.template.disks},
+        on={(copy_slot if is_full else sr_slot)(disk.sr) for disk in launch.template.disks},
     )
     record = pool.read("VM.get_record", vm)
     pool.know("VM", vm, record["uuid"])

@@ -15,7 +15,7 @@ from tasks.making import SECONDS, MadeDisk, make_disk, moved_key
 from xenlaunch import names
 from xenlaunch.disks import TemplatesDisk
 from xenlaunch.model import Launch
-from xenlaunch.slots import sr_slot
+from xenlaunch.slots import copy_slot, sr_slot
 from xenlaunch.xapi.pool import NULL, Finder, Pool
 
 COPY_SECONDS: Final = 21_600
@@ -119,6 +119,7 @@ def move(launch: Launch, pool: Pool, disk: TemplatesDisk, sr: str, seen: Mapping
         *("VDI.copy", seen["VDI"], NULL, NULL, vdi),
         what=f"the template's disk {disk.device} to be copied",
         seconds=COPY_SECONDS,
+        on=[copy_slot(sr)],
     )
     remove(pool, f"moved:{disk.device}", seen)
     mark = pool.mark(f"vbd:{made.key}")

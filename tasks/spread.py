@@ -22,6 +22,7 @@ from xenlaunch import names
 from xenlaunch.errors import Refused
 from xenlaunch.fields import show_size
 from xenlaunch.model import Launch
+from xenlaunch.slots import copy_slot
 from xenlaunch.xapi.pool import Pool
 
 COPY_OF: Final = "copy-of"
@@ -73,6 +74,7 @@ def copy(launch: Launch, pool: Pool) -> Launch:
         seconds=COPY_SECONDS,
         makes="VM",
         find=lambda: whole_clone(launch, pool),
+        on=[copy_slot(launch.template.copy_to)],
     )
     record = pool.read("VM.get_record", vm)
     pool.know("VM", vm, record["uuid"])

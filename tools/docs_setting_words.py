@@ -23,10 +23,12 @@ POOL_KEYS: Final = {
     "pins the system's.",
     "pins": "SHA-256 fingerprints of the members' certificates, `sha256:…`. Any of them will do.",
     "in_flight": "How many launches may be in flight at once; the others wait in the line.",
-    "sr_slots": "How many calls that make, copy, resize or remove a disk each SR may have at once: "
-    "one that XAPI works on, and one that is there when that is done.",
+    "sr_slots": "How many calls that make, clone, resize or remove a disk each SR may have at "
+    "once: one that XAPI works on, and one that is there when that is done.",
     "host_slots": "How many calls that start or stop a VM each host may have at once: four that it "
     "works on, and one that is there when one of those is done.",
+    "copy_slots": "How many calls that write whole disks to it (a full clone, a disk that is "
+    "moved, a copy of a template) each SR may have at once.",
     "traffic": "Which network each traffic type of a request means, by name or uuid.",
 }
 

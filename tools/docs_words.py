@@ -57,8 +57,8 @@ CLASSES: Final = {
         (
             "This host is noted as avoided, with the reason; the memory that was reserved is free "
             "again, and the launch goes back to its pool's line. A VM goes elsewhere only when it "
-            "is halted and nothing works on it. Where its clone lies on a local SR, that is removed "
-            "and made anew elsewhere. When no host is left the launch ends with "
+            "is halted and nothing works on it. Where its clone lies on a local SR, that is "
+            "removed and made anew elsewhere. When no host is left the launch ends with "
             "`NO_HOSTS_LEFT`, which names every host's reason."
         ),
     ),

@@ -47,7 +47,8 @@ class Pools:
             for pool, found in settings.items()
         }
         self._slots = {
-            pool: Slots(found.sr_slots, found.host_slots) for pool, found in settings.items()
+            pool: Slots(found.sr_slots, found.host_slots, found.copy_slots)
+            for pool, found in settings.items()
         }
         self._reached: dict[str, Reach] = {}
         self._lock = threading.Lock()

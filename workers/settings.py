@@ -52,6 +52,7 @@ class PoolSettings(_Strict):
     in_flight: Annotated[int, Field(ge=1, le=10_000)] = 400
     sr_slots: Annotated[int, Field(ge=1, le=50)] = Slots.sr
     host_slots: Annotated[int, Field(ge=1, le=50)] = Slots.host
+    copy_slots: Annotated[int, Field(ge=1, le=50)] = Slots.copy
     traffic: dict[Traffic, Annotated[str, Field(min_length=1)]] = {}
 
     @model_validator(mode="after")

@@ -278,7 +278,7 @@ class Ledger:
             self.store.redis.set(self.store.key("why", pool), reason, px=self.times.why)
 
     def refuse(self, launch: str, outcome: str, error: dict[str, Any]) -> str:
-        """End a launch that waits, or have it ``waiting`` anew: ``ended``, ``undo`` or ``stale``."""
+        """End who waits, or have it undone and wait anew: ``ended``, ``undo`` or ``stale``."""
         return str(self.store.run("refuse", launch, outcome, json.dumps(error)))
 
     def cancel(self, launch: str, error: dict[str, Any]) -> str:

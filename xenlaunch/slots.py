@@ -3,6 +3,9 @@
 XAPI works on one disk of an SR at a time, whichever host does it, and a host starts four VMs at a
 time; whoever comes in addition waits inside of XAPI, which bears some hundred of those in all and
 then refuses. So there is one more than what works: it is there when the one before it is done.
+
+Whole disks are copied beside all that, as many at once as are asked for, and each slows down the
+others, and the VMs that run there. So they are counted apart.
 """
 
 from collections.abc import Mapping
@@ -14,27 +17,43 @@ from xenlaunch.store import reachable
 
 SR: Final = "sr:"
 HOST: Final = "host:"
+COPY: Final = "copy:"
 
 AT_ONCE_SR: Final = 1
 AT_ONCE_HOST: Final = 4
+AT_ONCE_COPY: Final = 4
 ON_DECK: Final = 1
 """How many wait in the pool behind those that it works on, so that it need not wait for us."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How many slots each SR and each host of a pool has; the defaults are XAPI's and one more."""
+    """How many slots each SR and each host of a pool has.
+
+    For an SR and a host they are what XAPI works on, and one more. A copy takes minutes, so that no
+    other need be there when it ends.
+    """
 
     sr: int = AT_ONCE_SR + ON_DECK
     host: int = AT_ONCE_HOST + ON_DECK
+    copy: int = AT_ONCE_COPY
 
     def most(self, what: str) -> int:
-        return self.sr if what.startswith(SR) else self.host
+        """
+        >>> Slots(sr=3).most("sr:OpaqueRef:1")
+        3
+        """
+        return {SR: self.sr, HOST: self.host, COPY: self.copy}[what[: what.index(":") + 1]]
 
 
 def sr_slot(ref: str) -> str:
-    """What a call occupies that has an SR make, copy, resize or remove a disk."""
+    """What a call occupies that has an SR make, clone, resize or remove a disk."""
     return SR + ref
+
+
+def copy_slot(ref: str) -> str:
+    """What a call occupies that has whole disks written to an SR."""
+    return COPY + ref
 
 
 def host_slot(ref: str) -> str:

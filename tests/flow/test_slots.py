@@ -96,3 +96,26 @@ def test_undo_and_disks_take_slots_too(make_stack: MakeStack) -> None:
     assert stack.lasting() == before
     assert {call["outcome"] for call in stack.changing_calls()} == {"ok"}
     stack.assert_nothing_held()
+
+
+@pytest.mark.timeout(180)
+def test_no_more_whole_disks_are_copied_to_an_sr_at_once_than_it_has_slots_for(
+    make_stack: MakeStack,
+) -> None:
+    stack = make_stack()
+    stack.pool.settings["copy_slots"] = 3
+    stack.pool.control("PUT", "/latency", {"VDI.copy per GiB": 0.08})
+    stack.start_worker(concurrency=4)
+    moved = {"template_disks": [{"device": 0, "sr": "sr-2"}]}
+    launches = [
+        *stack.submit(9, clone="full", sr="sr-1", **SMALL),
+        *stack.submit(9, name="moved", template="windows-2022", **moved, **SMALL),
+    ]
+    waits = [wait_until(lambda: one_that_waits(stack, launches), 60, "somebody waits for an SR")]
+    up(stack, launches)
+
+    assert most_at_once(calls_of(stack, "Async.VM.copy")) == 3
+    assert most_at_once(calls_of(stack, "Async.VDI.copy")) == 3
+    assert waits in (["waiting for its turn on sr-1"], ["waiting for its turn on sr-2"])
+    assert {call["outcome"] for call in stack.changing_calls()} == {"ok"}
+    stack.assert_nothing_held()

@@ -216,7 +216,7 @@ class Pool:
 
     def _shown(self, what: str) -> str:
         cls, _, ref = what.partition(":")
-        row = self.records.get(cls, ref)
+        row = self.records.get("sr" if cls == "copy" else cls, ref)
         return str(row["name_label"]) if row else ref
 
     def upload(self, key: str, vdi: str, content: bytes) -> None:

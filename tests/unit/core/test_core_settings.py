@@ -73,6 +73,7 @@ def test_all_that_may_be_said_of_a_pool(pools_file: Path) -> None:
         "in_flight": 7,
         "sr_slots": 3,
         "host_slots": 5,
+        "copy_slots": 4,
         "traffic": {"guest": "VMs"},
     }
 
