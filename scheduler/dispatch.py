@@ -26,7 +26,10 @@ CROWD: Final = 16
 """So many of a pool's launches may wait for a worker to take them up before no other is begun."""
 
 PASSED_OVER: Final = 200
-"""So many that find no room are looked at in one pass."""
+"""So many at the head of a line may find no room; of those behind them a part is looked at."""
+
+FURTHER: Final = 100
+"""How many that part has."""
 
 
 def dispatch(ledger: Ledger, pool: str, inventory: Inventory, begin: Begin, most: int) -> int:
@@ -72,7 +75,11 @@ class Pass:
         return gone
 
     def _line(self) -> Iterator[Record]:
-        """Those who wait, in their order, page by page; who is passed over stays in the line."""
+        """Those who wait, in their order, page by page; who is passed over stays in the line.
+
+        A head that finds no room must not shut out for good who stands behind it: so each pass
+        begins at another place there.
+        """
         seen: set[str] = set()
         while self._passed_over < PASSED_OVER:
             line = self.ledger.waiting(self.pool, PAGE, after=self._passed_over)
@@ -81,6 +88,10 @@ class Pass:
                 return
             seen.update(page)
             yield from self.ledger.records(page)
+        behind = self.ledger.line_length(self.pool) - PASSED_OVER
+        if behind > 0:
+            after = PASSED_OVER + secrets.randbelow(behind)
+            yield from self.ledger.records(self.ledger.waiting(self.pool, FURTHER, after=after))
 
     def _place(self, hosts: dict[str, HostRoom], need: Need) -> Placed | NoRoom:
         """Who finds no room leaves none for its like: within a pass there is only ever less."""
@@ -118,9 +129,10 @@ class Pass:
     def _fits_anew(self, record: Record, hosts: dict[str, HostRoom]) -> bool:
         """Whether another clone could go where this one cannot, which lies on its SR for good.
 
-        A launch begins anew only when a host has refused it, which is avoided from then on.
+        A launch begins anew only when a host has refused it, which is avoided from then on. A VM
+        that was kept for its owner, who has had it gone on with, is no clone like any other.
         """
-        if not (record.avoid and made_of(record)[1]):
+        if record.kept or not (record.avoid and made_of(record)[1]):
             return False
         verdict = self._place(hosts, self.inventory.need(record.request, record.avoid))
         return not (isinstance(verdict, NoRoom) and verdict.never)

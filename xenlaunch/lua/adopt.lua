@@ -1,13 +1,14 @@
 -- A launch that has ended, as its VM in the pool tells. state, its VM's uuid, pool, what is known of
 -- it (JSON), batch, index, batch (JSON), how long a batch is kept
 -- -> 'new' | 'won' (it seemed to live) | 'known' | 'differs' (it ended otherwise) | 'lives'
-local r = get('state', 'learnt')
+local r = get('state', 'learnt', 'outcome')
 local state, t = r[1], now()
+local anew = state == 'undoing' and r[3] == 'waiting'  -- as an older Redis has it: it has begun again
 if state and ENDED[state] then
   local vm = cjson.decode(r[2] or '{}').vm_uuid
   return state == ARGV[3] and (vm == ARGV[4] or state ~= 'succeeded') and 'known' or 'differs'
 end
-if state and (ARGV[3] ~= 'succeeded' or state == 'finishing' or state == 'undoing') then
+if state and (ARGV[3] ~= 'succeeded' or state == 'finishing' or (state == 'undoing' and not anew)) then
   return 'lives'
 end
 local function put(names)
@@ -17,7 +18,11 @@ local function put(names)
   end
 end
 if state then
-  if state == 'waiting' then move('running', t) end
+  if anew then
+    redis.call('HDEL', key, 'outcome', 'error')
+    move('waiting', t)
+  end
+  if anew or state == 'waiting' then move('running', t) end
   move('finishing', t)
   put({ 'learnt', 'result', 'host' })
   finish_launch('succeeded', t)

@@ -10,8 +10,8 @@ for i = 6, #ARGV do
   local call = known and cjson.decode(known)
   if call and call.method == '' then
     redis.call('HDEL', key .. ':calls', ARGV[i])
-  elseif call then  -- its number is kept: its mark must not be that of an earlier one
-    call.state, call.task, call.value = 'failed', '', ''
+  elseif call then  -- a number that none had yet: nobody who wakes up late may speak of this one
+    call.state, call.task, call.value, call.attempt = 'failed', '', '', call.attempt + 1
     redis.call('HSET', key .. ':calls', ARGV[i], cjson.encode(call))
   end
 end

@@ -320,7 +320,8 @@ local function count_in_batch(batch, before, after, t)
   if after == 'failed' or after == 'cancelled' then lost(batch) end
   if after == 'failed' then redis.call('ZADD', b .. ':failed', t, id) end
   if before == 'failed' then redis.call('ZREM', b .. ':failed', id) end
-  if not (ENDED[before] or ENDED[after]) then return end
+  local anew = before == 'undoing' and after == 'waiting'
+  if not (ENDED[before] or ENDED[after] or anew) then return end
   local going = redis.call('HMGET', b, 'waiting', 'running', 'undoing')
   if (going[1] or 0) + (going[2] or 0) + (going[3] or 0) == 0 then
     redis.call('HSET', b, 'ended', t)
@@ -400,7 +401,8 @@ end
 
 -- A launch that was undone goes into the line once more. From its first step on it is accepted anew,
 -- perhaps for another pool, and stands behind those who wait; from a later one it goes on with what
--- it has, and its turn is as early as it was. Hosts that have refused it are avoided still.
+-- it has (`kept`), and its turn is as early as it was. So is the turn of one that hosts have refused:
+-- its pool has another copy of its template, and those hosts are avoided still.
 local function begin_again(step, t)
   count_step(t)
   unpark()
@@ -409,11 +411,12 @@ local function begin_again(step, t)
   ready('SREM')
   local r = get('pool', 'macs', 'start_within')
   if r[1] then redis.call('HDEL', P .. 'hunting:' .. r[1], id) end
-  redis.call('HDEL', key, 'host', 'outcome', 'error', 'failed_at', 'retries', 'reason')
+  redis.call('HDEL', key, 'host', 'outcome', 'error', 'failed_at', 'retries', 'reason', 'kept')
   set('step', step)
   move('waiting', t)
-  if step == 'connect' then
-    redis.call('HDEL', key, 'pool', 'macs', 'learnt', 'tag', 'turn')
+  if step == 'connect' then redis.call('HDEL', key, 'learnt') else set('kept', 1) end
+  if step == 'connect' and redis.call('HEXISTS', key, 'avoid') == 0 then
+    redis.call('HDEL', key, 'pool', 'macs', 'tag', 'turn')
     set('asked', t)
     if r[3] then set('start_by', t + r[3]) end
     look_at(t)

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.accept import accept
 from scheduler.choosing import named
-from scheduler.dispatch import dispatch
+from scheduler.dispatch import PASSED_OVER, dispatch
 from scheduler.inventory import Inventory
 from scheduler.placement import HostRoom, Need, NoRoom
 from tests.unit.core.lives import ERROR, POOL, Lives
@@ -103,6 +103,14 @@ def test_it_stops_at_the_cap(lives: Lives, run: Run) -> None:
     assert again == []
     assert len(lives.ledger.waiting(POOL)) == 1
     assert set(lives.ledger.waiting(POOL)) < set(launches)
+
+
+def test_a_head_that_finds_no_room_shuts_nobody_out(lives: Lives, run: Run) -> None:
+    for _ in range(PASSED_OVER):
+        lives.joined(memory=12 * GIB)
+    small = lives.joined(memory=GIB)
+
+    assert run(Shelf(make_room("host-1", 8))) == [(small, names.CONNECT)]
 
 
 def test_nobody_is_skipped_behind_those_who_are_refused(lives: Lives, run: Run) -> None:

@@ -105,7 +105,7 @@ def test_a_retry_begins_at_the_first_step_and_knows_nothing(lives: Lives) -> Non
     assert lives.admit(launch) == names.CONNECT
     second = lives.lease(launch)
     assert set(second.calls) == {"clone"}
-    assert (second.calls["clone"].state, second.calls["clone"].attempt) == ("failed", 1)
+    assert (second.calls["clone"].state, second.calls["clone"].attempt) == ("failed", 2)
 
 
 def test_a_retry_goes_on_where_it_failed(lives: Lives) -> None:
