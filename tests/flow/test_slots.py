@@ -1,7 +1,9 @@
 """Each SR and each host has as many of our calls as it has slots, and no sooner more."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,18 +100,28 @@ def test_undo_and_disks_take_slots_too(make_stack: MakeStack) -> None:
     stack.assert_nothing_held()
 
 
+ONE_COPY = {
+    "name": "one-copy",
+    "hosts": [{"name": "host-1"}, {"name": "host-2"}],
+    "srs": [{"name": "sr-1"}, {"name": "sr-2"}],
+    "templates": [{"name": "debian-12", "srs": ["sr-1"]}],
+}
+
+
 @pytest.mark.timeout(180)
 def test_no_more_whole_disks_are_copied_to_an_sr_at_once_than_it_has_slots_for(
-    make_stack: MakeStack,
+    make_stack: MakeStack, tmp_path: Path
 ) -> None:
-    stack = make_stack()
+    described = tmp_path / "pool.json"
+    described.write_text(json.dumps(ONE_COPY))
+    stack = make_stack("--pool", str(described))
     stack.pool.settings["copy_slots"] = 3
-    stack.pool.control("PUT", "/latency", {"VDI.copy per GiB": 0.08})
+    stack.pool.control("PUT", "/latency", {"VDI.copy per GiB": 0.1})
     stack.start_worker(concurrency=4)
     moved = {"template_disks": [{"device": 0, "sr": "sr-2"}]}
     launches = [
-        *stack.submit(9, clone="full", sr="sr-1", **SMALL),
-        *stack.submit(9, name="moved", template="windows-2022", **moved, **SMALL),
+        *stack.submit(9, clone="full", **SMALL),
+        *stack.submit(9, name="moved", **moved, **SMALL),
     ]
     waits = [wait_until(lambda: one_that_waits(stack, launches), 60, "somebody waits for an SR")]
     up(stack, launches)
