@@ -118,6 +118,7 @@ class Inventory:
         return Need(
             memory=memory + overhead(limit, most, pv=pv, multiplier=float(multiplier)),
             vcpus=most,
+            unrestricted=is_unrestricted(request, row),
             gpu=self._gpu(request) if request.gpu else self._own_gpu(listed),
             preferred=self._preferred(request),
             pinned=request.pin,
@@ -213,6 +214,12 @@ class Inventory:
             return ""
         found = lookup.named(self.records.all("host"), request.host)
         return found[0][0] if len(found) == 1 else ""
+
+
+def is_unrestricted(request: LaunchRequest, template: Mapping[str, Any]) -> bool:
+    """Whether XAPI starts the VM on a host with fewer CPUs than the VM has."""
+    platform = {**template.get("platform", {}), **request.platform}
+    return platform.get("vcpu-unrestricted") in {"true", "1"}
 
 
 def _room(ref: str, row: Mapping[str, Any], metrics: Mapping[str, Any], taken: int) -> HostRoom:

@@ -39,11 +39,13 @@ class HostRoom:
 class Need:
     """What one VM takes, and where it would rather be: memory in bytes, overhead included.
 
-    ``gpu``: group and type of a virtual GPU, as one word; '' for none.
+    ``gpu``: group and type of a virtual GPU, as one word; '' for none. ``unrestricted``: its vCPUs
+    may be more than a host has CPUs.
     """
 
     memory: int
     vcpus: int = 1
+    unrestricted: bool = False
     gpu: str = ""
     preferred: str = ""
     pinned: bool = False
@@ -128,7 +130,7 @@ def what_lacks(host: HostRoom, need: Need) -> str:
     lacking = dict(need.lacking).get(host.ref, "")
     if lacking:
         return lacking
-    if need.vcpus > host.pcpus:
+    if not has_cpus(host, need):
         return f"has {host.pcpus} CPUs, the VM needs {need.vcpus}"
     if need.gpu and host.gpus[0] < 1:
         return "has no GPU free of the group and type that the VM needs"
@@ -144,7 +146,11 @@ def could_ever(host: HostRoom, need: Need) -> bool:
     if need.pinned and host.ref != need.preferred:
         return False
     has_gpu = not need.gpu or host.gpus[1] > 0
-    return has_gpu and need.vcpus <= host.pcpus and need.memory <= host.memory
+    return has_gpu and has_cpus(host, need) and need.memory <= host.memory
+
+
+def has_cpus(host: HostRoom, need: Need) -> bool:
+    return need.unrestricted or need.vcpus <= host.pcpus
 
 
 def reserve(hosts: Mapping[str, HostRoom], ref: str, need: Need) -> dict[str, HostRoom]:

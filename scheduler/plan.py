@@ -86,14 +86,18 @@ def _pinned(
     template = {"name": row["name_label"], "uuid": row["uuid"], "sr": home(inventory, copy)}
     template["copies"] = [home(inventory, one) for one in inventory.copies(request.template)]
     networks = planned_networks(request, inventory)
-    sizes = {device: disk.size for device, disk in copy.disks.items()}
+    disks = {
+        str(lookup.device_of(drive)): inventory.read("VDI.get_record", drive["VDI"])
+        for drive in (lookup.drives_of(inventory, row) if request.template_disks else ())
+        if drive["type"] == "Disk"
+    }
     making = [call for network in networks for call in network["makes"]]
     bridges = planned_bridges(request, row, inventory, fitting)
     return {
         "template": template,
         "drives": planned_drives(launch, row, inventory),
         "networks": networks,
-        "calls": calls(launch, row, inventory, Beside(sizes, making, bridges)),
+        "calls": calls(launch, row, inventory, Beside(disks, making, bridges)),
     }
 
 
@@ -105,11 +109,11 @@ def home(inventory: Inventory, copy: Copy) -> str | None:
 
 @dataclass(frozen=True)
 class Beside:
-    """What `calls` cannot tell from request and template: the sizes of the template's disks, by
+    """What `calls` cannot tell from request and template: the records of the template's disks, by
     device, the calls that make networks, and those that bring up bridges.
     """
 
-    sizes: Mapping[str, int]
+    disks: Mapping[str, lookup.Row]
     making: Sequence[str]
     bridges: Sequence[str]
 
@@ -124,10 +128,10 @@ def calls(launch: Launch, template: lookup.Row, pool: Inventory, beside: Beside)
     made += ["VM.provision"] if template["is_a_template"] else []
     made += _prefers(request, template, pool)
     is_8_2 = lookup.has_8_2(pool.records)
-    shaping = changes(request, disowned(template, ""), ANY_SPEED, is_8_2=is_8_2)
+    shaping = changes(request, as_cloned(disowned(template, "")), ANY_SPEED, is_8_2=is_8_2)
     made += [change.method for change in shaping]
     made += [*["VGPU.destroy"] * len(template["VGPUs"]), "VGPU.create"] if request.gpu else []
-    made += adapting(launch, beside.sizes)
+    made += adapting(launch, beside.disks)
     for disk in request.disks:
         made += ["VDI.create", "VDI.add_to_other_config"] if isinstance(disk, NewDisk) else []
         made += ["VBD.create"]
@@ -142,6 +146,11 @@ def calls(launch: Launch, template: lookup.Row, pool: Inventory, beside: Beside)
     made += ["VM.start_on", *planned_removal(request), *finishing(launch)]
     made += ["VM.add_to_other_config", "VM.set_name_label"]
     return [*made, *(["VM.set_blocked_operations"] if request.blocked_operations else [])]
+
+
+def as_cloned(record: lookup.Row) -> lookup.Row:
+    """What XAPI's clone of a VM does not have of it."""
+    return {**record, "order": "0", "start_delay": "0", "shutdown_delay": "0"}
 
 
 def _prefers(request: LaunchRequest, template: lookup.Row, pool: Inventory) -> list[str]:

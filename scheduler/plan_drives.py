@@ -38,7 +38,7 @@ def _cloned(
     homes = storage.homes(launch, disks)
     asked = {str(disk.device): disk for disk in request.template_disks}
     for drive in lookup.drives_of(pool, template):
-        device = str(drive["userdevice"])
+        device = str(lookup.device_of(drive))
         disk = asked.get(device)
         if drive["type"] == "CD":
             yield int(device), _cd()

@@ -4,13 +4,16 @@ XAPI looks at that when a VM starts, and not when it is given a disk: a launch w
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tasks import lookup
 from xenlaunch.disks import Cd, Disk, ExistingDisk, Iso, NewDisk
 from xenlaunch.errors import Refused
 from xenlaunch.model import LaunchRequest
 from xenlaunch.xapi.pool import NULL
+
+OF_THE_POOL: Final = frozenset({"ha_statefile", "redo_log", "rrd", "pvs_cache", "cbt_metadata"})
+"""The types of the disks that XAPI attaches to no VM."""
 
 
 def source(disk: Disk, pool: lookup.Reader) -> str:
@@ -33,6 +36,9 @@ def existing(disk: ExistingDisk, pool: lookup.Reader) -> str:
     """
     ref, row = lookup.disk(pool, disk.vdi)
     lookup.check_present(row, disk.vdi)
+    if row["type"] in OF_THE_POOL:
+        said = f"The disk {disk.vdi} is one that the pool keeps for itself: its {row['type']}."
+        raise Refused("VDI_INCOMPATIBLE_TYPE", [disk.vdi, row["type"]], said)
     if not row["managed"]:
         said = f"The disk {disk.vdi} is not managed by its storage repository: scan that first."
         raise Refused("VDI_NOT_MANAGED", [disk.vdi], said)
@@ -56,6 +62,19 @@ def in_use(disk: ExistingDisk, drive: Mapping[str, Any], pool: lookup.Reader) ->
         f"The disk {disk.vdi} is attached to {name!r}, where it is {how}, and is not sharable: "
         f"it cannot be attached here with mode {disk.mode}.",
     )
+
+
+def written_alone(
+    request: LaunchRequest, sources: tuple[str, ...], pool: lookup.Reader
+) -> dict[str, str]:
+    """The disks that are there and that this VM alone may have, for it writes: uuids by ref."""
+    return {
+        ref: disk.vdi
+        for disk, ref in zip(request.disks, sources, strict=True)
+        if isinstance(disk, ExistingDisk)
+        and disk.mode == "RW"
+        and not pool.read("VDI.get_sharable", ref)
+    }
 
 
 def check_shared(request: LaunchRequest, sources: tuple[str, ...], pool: lookup.Reader) -> None:

@@ -29,6 +29,7 @@ def connect(launch: Launch, pool: Pool) -> Launch:
         pool.use(shared)
         pool.records.barrier()
         pinned = pin(launch, pool)
+    pool.claim(attaching.written_alone(pinned.request, pinned.sources, pool))
     return pinned.but(loose=loose_before(pinned, pool))
 
 
@@ -96,7 +97,7 @@ def check_devices(
     """A device that is asked for must not be one that the template has given away."""
     drives = (pool.records.get("vbd", vbd) for vbd in row["VBDs"])
     left_out = {str(disk.device) for disk in request.template_disks if not disk.keep}
-    taken = {str(drive["userdevice"]) for drive in drives if drive} - left_out
+    taken = {str(lookup.device_of(drive)) for drive in drives if drive} - left_out
     for disk in request.disks:
         if str(disk.device) in taken:
             raise Refused(

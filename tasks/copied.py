@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tasks import lookup
 from tasks.drives import came_with_clone, drives, marked
 from tasks.looking import look
 from tasks.making import SECONDS, MadeDisk, make_disk, moved_key
@@ -45,21 +46,23 @@ def adapt(launch: Launch, pool: Pool) -> None:
             change(pool, disk, seen)
 
 
-def adapting(launch: Launch, sizes: Mapping[str, int]) -> list[str]:
-    """The calls that `adapt` makes of a template with disks of these sizes, by device."""
+def adapting(launch: Launch, disks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The calls that `adapt` makes of a template with these disks, by device."""
     pairs = zip(launch.request.template_disks, launch.moves, strict=True)
-    return [call for disk, sr in pairs for call in calls_for(disk, sr, sizes)]
+    return [call for disk, sr in pairs for call in calls_for(disk, sr, disks[str(disk.device)])]
 
 
-def calls_for(disk: TemplatesDisk, sr: str, sizes: Mapping[str, int]) -> list[str]:
+def calls_for(disk: TemplatesDisk, sr: str, was: Mapping[str, Any]) -> list[str]:
     if not disk.keep:
         return ["VDI.destroy"]
     if sr != NULL:
         return ["VDI.create", "VDI.add_to_other_config", "VDI.copy", "VDI.destroy", "VBD.create"]
-    grows = disk.size is not None and disk.size > sizes.get(str(disk.device), 0)
-    asked = {"VDI.resize": disk.size if grows else None, "VDI.set_name_label": disk.name}
-    asked["VDI.set_name_description"] = disk.description
-    return [method for method, value in asked.items() if value is not None]
+    changed = {
+        "VDI.resize": disk.size is not None and disk.size > int(was["virtual_size"]),
+        "VDI.set_name_label": disk.name not in (None, was["name_label"]),
+        "VDI.set_name_description": disk.description not in (None, was["name_description"]),
+    }
+    return [method for method, is_so in changed.items() if is_so]
 
 
 def seen_first(launch: Launch, pool: Pool, device: int) -> dict[str, Any]:
@@ -77,7 +80,7 @@ def seen_first(launch: Launch, pool: Pool, device: int) -> dict[str, Any]:
 
 
 def is_at(row: Mapping[str, Any], device: int, pool: Pool) -> bool:
-    return row["userdevice"] == str(device) and came_with_clone(row, pool.mark(""))
+    return came_with_clone(row, pool.mark("")) and lookup.device_of(row) == device
 
 
 def change(pool: Pool, disk: TemplatesDisk, seen: Mapping[str, Any]) -> None:

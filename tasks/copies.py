@@ -60,7 +60,7 @@ def are_copies(reader: lookup.Reader, listed: list[Copy]) -> bool:
 def shape(reader: lookup.Reader, copy: Copy) -> tuple[Any, ...]:
     """What must be alike in copies: the machine, its drives and its interfaces."""
     drives = sorted(
-        (row["userdevice"], row["type"]) for row in lookup.drives_of(reader, copy.record)
+        (lookup.device_of(row), row["type"]) for row in lookup.drives_of(reader, copy.record)
     )
     interfaces = sorted(
         (row["device"], row["network"]) for row in interfaces_of(reader, copy.record)

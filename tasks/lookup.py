@@ -17,6 +17,8 @@ Rows = Mapping[str, Row]
 API_OF_8_2: Final = (2, 16)
 """The last version of the API, major and minor, that belongs to the 8.2 generation."""
 
+_DEVICE: Final = re.compile(r"(?:xvd|hd|sd)([a-z]+)")
+
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -109,10 +111,26 @@ def _no_template(templates: Rows, wanted: str) -> Refused:
 def disks_of(reader: Reader, row: Row) -> dict[str, TemplateDisk]:
     """The disks of a template, by device."""
     return {
-        str(drive["userdevice"]): reader.template_disk(drive["VDI"])
+        str(device_of(drive)): reader.template_disk(drive["VDI"])
         for drive in drives_of(reader, row)
         if drive["type"] == "Disk"
     }
+
+
+def device_of(drive: Row) -> int:
+    """The number of a VBD's place, which may have a name there: 0, hda, sda and xvda are one.
+
+    >>> device_of({"userdevice": "3"}), device_of({"userdevice": "xvdd"})
+    (3, 3)
+    """
+    said = str(drive["userdevice"])
+    named = _DEVICE.fullmatch(said)
+    if named is None:
+        return int(said)
+    number = 0
+    for letter in named[1]:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return number - 1
 
 
 def drives_of(reader: Reader, row: Row) -> list[Row]:

@@ -6,12 +6,16 @@ in an order that XAPI accepts. A call that would change nothing is left out.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tasks import lookup
 from tasks.cpu import vcpu_params
 from xenlaunch import names
 from xenlaunch.model import LaunchRequest
+
+DEVICE_MODEL: Final = "device-model"
+DEVICE_MODELS: Final = {"bios": "qemu-upstream-compat", "uefi": "qemu-upstream-uefi"}
+"""What XAPI chooses for a firmware."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,24 @@ def wished(request: LaunchRequest, record: lookup.Row, *, is_8_2: bool) -> dict[
         "start_delay": number(request.start_delay),
         "shutdown_delay": number(request.shutdown_delay),
         "ha_restart_priority": "" if no_ha else request.ha_restart_priority,
-        "platform": merged(record, "platform", request.platform_wanted(is_8_2=is_8_2)),
+        "platform": merged(record, "platform", platform(request, record, is_8_2=is_8_2)),
         **(paravirtualised(request, record) if lookup.is_pv(record) else hvm(request, record)),
     }
     if request.tags:
         asked["tags"] = sorted({*record["tags"], *request.tags})
     return {field: wanted for field, wanted in asked.items() if wanted is not None}
+
+
+def platform(request: LaunchRequest, record: lookup.Row, *, is_8_2: bool) -> dict[str, str]:
+    """What is asked for, with the device model of another firmware than the template's.
+
+    XAPI starts no VM whose model is for the other one. Where a template has none, XAPI chooses.
+    """
+    wanted, firmware = request.platform_wanted(is_8_2=is_8_2), request.firmware
+    has = record["platform"].get(DEVICE_MODEL)
+    if firmware is None or has is None or (has == DEVICE_MODELS["uefi"]) == (firmware == "uefi"):
+        return wanted
+    return {DEVICE_MODEL: DEVICE_MODELS[firmware], **wanted}
 
 
 def number(value: int | None) -> str | None:
@@ -118,9 +134,11 @@ def hvm(request: LaunchRequest, record: lookup.Row) -> dict[str, Any]:
 
 
 def paravirtualised(request: LaunchRequest, record: lookup.Row) -> dict[str, Any]:
-    """A PV guest boots a kernel, or what its boot loader finds on its disk."""
+    """A PV guest boots what its boot loader finds on its disk, or a kernel where it has none."""
     bootloader = request.pv_bootloader
-    if bootloader is None and not (request.pv_kernel or has_way_to_boot(record)):
+    if bootloader is None and request.pv_kernel:
+        bootloader = ""
+    if bootloader is None and not has_way_to_boot(record):
         bootloader = "pygrub"
     return {
         "PV_args": request.pv_args,

@@ -14,6 +14,8 @@ from xenlaunch.slots import host_slot
 from xenlaunch.xapi.pool import Pool
 
 SECONDS = 600
+DELAYS = 2
+"""So many times XAPI waits for the VM's ``start_delay`` before it says that the VM is started."""
 LOOKS = 3
 """How often in a row the outcome on one host may be unknown before another one is tried."""
 VAGUE = ("NO_HOSTS_AVAILABLE",)
@@ -29,7 +31,7 @@ def start(launch: Launch, pool: Pool) -> Launch:
             "VM.start_on",
             *(launch.vm, launch.host.ref, False, True),
             what="the VM to start",
-            seconds=SECONDS,
+            seconds=SECONDS + DELAYS * (launch.request.start_delay or 0),
             find=lambda: "" if is_running(launch, pool) else None,
             on=[host_slot(launch.host.ref)],
         )

@@ -11,6 +11,8 @@ from xenlaunch.model import LaunchRequest
 
 ONLY_HVM = ("firmware", "secure_boot", "vtpm", "boot_order", "nested_virtualisation")
 ONLY_PV = ("pv_args", "pv_kernel", "pv_ramdisk", "pv_bootloader")
+NO_BOOT = (("bios", "qemu-upstream-uefi"), ("uefi", "qemu-trad"))
+"""Firmwares with device models that XAPI starts no VM with."""
 
 
 def check_machine(
@@ -38,6 +40,15 @@ def check_kind(request: LaunchRequest, template: Mapping[str, Any]) -> None:
 
 def check_firmware(request: LaunchRequest, template: Mapping[str, Any]) -> None:
     firmware = request.firmware or template["HVM_boot_params"].get("firmware", "bios")
+    model = request.platform.get("device-model", "")
+    if (firmware, model) in NO_BOOT:
+        raise Refused(
+            "VALUE_NOT_SUPPORTED",
+            ["platform", model],
+            f"The device model {model} does not boot with {firmware}, and a VM of the template "
+            f"{template['name_label']!r} would have both: leave it out of platform, or say which "
+            "firmware.",
+        )
     if (request.secure_boot or request.vtpm) and firmware != "uefi":
         name = template["name_label"]
         raise Refused(

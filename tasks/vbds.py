@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from tasks import lookup
 from tasks.copied import adapt
 from tasks.drives import came_with_clone, drives, is_marked, marked
 from tasks.making import MadeDisk, make_disk
@@ -34,7 +35,7 @@ def vbds(launch: Launch, pool: Pool) -> Launch:
 def taken_devices(launch: Launch, pool: Pool) -> set[int]:
     """The devices of the drives that the VM has of its template, wherever their disks lie now."""
     present = drives(pool, launch.vm).values()
-    cloned = {int(row["userdevice"]) for row in present if not is_marked(row, pool.mark(""))}
+    cloned = {lookup.device_of(row) for row in present if not is_marked(row, pool.mark(""))}
     return cloned | {disk.device for disk in launch.request.template_disks if disk.keep}
 
 

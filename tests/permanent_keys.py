@@ -31,6 +31,6 @@ WHILE_LIVE: Final = {
     "xenlaunch:parked:*": "what is waited for on a pool; each goes with the waking",
     "xenlaunch:hunting:*": "who looks for disks without a mark; each leaves it with its end",
     "xenlaunch:networks:*": "who is to be on which network; each leaves it with its end",
-    "xenlaunch:macs:*": "the MACs that are claimed on a pool; each is freed with its end",
+    "xenlaunch:macs:*": "the MACs and disks that are claimed on a pool; each is freed with its end",
 }
 """Patterns of keys that may stay as long as every launch they name lives: its end is not told."""

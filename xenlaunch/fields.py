@@ -20,7 +20,7 @@ template has words of its own in it. In bytes of JSON."""
 # Halves of surrogate pairs are not in it: those who read by halves would find them everywhere.
 _CARRIED: Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB|TiB)")
+_SIZE = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,16})?)\s*(KiB|MiB|GiB|TiB)")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 

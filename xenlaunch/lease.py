@@ -138,6 +138,14 @@ class Lease:
             self._heed(verdict)
         return pruned
 
+    def claim_disks(self, disks: Sequence[str]) -> str:
+        """Have these disks be this launch's alone until it has ended; one that is not, or ''."""
+        answer = self._run("claim_disks", *disks)
+        verdict, _, taken = answer.partition(" ")
+        if verdict != "taken":
+            self._heed(verdict)
+        return taken
+
     def came_to_know(self, made: Made) -> None:
         """A fact that was found out by looking, not by a call's answer."""
         self.made.add(made)

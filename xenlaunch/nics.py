@@ -18,7 +18,10 @@ Kind = Literal["native", "link-local", "vlan", "vswitch", "tunnel"]
 MOST_KEYS: Final = {"gre": (1 << 32) - 1, "vxlan": (1 << 24) - 1}
 """The largest key of a tunnel, by its protocol."""
 
-_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG])(B|b)ps")
+SCOPE: Final = "%"
+"""What stands before an interface of one's own in an IPv6 address: nothing that XAPI could keep."""
+
+_RATE: Final = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,16})?)\s*([kMG])(B|b)ps")
 _POWERS: Final = {"k": 0, "M": 1, "G": 2}
 _BITS: Final = 8
 _MOST_RATE: Final = (1 << 31) - 1
@@ -51,7 +54,7 @@ def _check_address(value: str, version: int) -> str:
         found = ipaddress.ip_address(value.strip())
     except ValueError:
         found = None
-    if found is None or found.version != version:
+    if found is None or found.version != version or SCOPE in value:
         raise PydanticCustomError("address", f"is not an IPv{version} address")
     return str(found)
 
@@ -61,7 +64,7 @@ def _check_interface(value: str, version: int) -> str:
         found = ipaddress.ip_interface(value.strip())
     except ValueError:
         found = None
-    if found is None or found.version != version or "/" not in value:
+    if found is None or found.version != version or "/" not in value or SCOPE in value:
         raise PydanticCustomError(
             "address", f"is not an IPv{version} address with the length of its prefix"
         )

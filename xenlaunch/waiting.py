@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -16,17 +17,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from xenlaunch.frozen import Frozen
+from xenlaunch.nics import SCOPE
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _check_cidr(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError:
-        raise PydanticCustomError(
-            "cidr", "is no range of addresses: write it like 10.1.0.0/16"
-        ) from None
+    with suppress(ValueError):
+        if SCOPE not in value:
+            return str(ipaddress.ip_network(value))
+    raise PydanticCustomError("cidr", "is no range of addresses: write it like 10.1.0.0/16")
 
 
 Cidr = Annotated[StrictStr, AfterValidator(_check_cidr)]

@@ -32,6 +32,9 @@ from simulator.values import now
 if TYPE_CHECKING:
     from simulator.db import Row
 
+#: assumed to be looked at before a host is chosen
+_NO_BOOT: Final = (("bios", "qemu-upstream-uefi"), ("uefi", "qemu-trad"))
+
 
 @call("VM.start(vm: VM ref, start_paused: bool, force: bool) -> void", has_async=True)
 async def start(call: Call, ref: str, paused: bool, force: bool) -> str:  # noqa: FBT001 - as on the wire
@@ -155,7 +158,17 @@ def _settle(call: Call, vm: Row) -> None:
         uefi = vm["HVM_boot_params"].get("firmware") == "uefi"
         model = "qemu-upstream-uefi" if uefi else "qemu-upstream-compat"
         call.db.put(vm, "platform", "device-model", model)
+    _assert_boots(vm)
     call.db.set(vm, "memory_overhead", overhead_of(vm))
+
+
+def _assert_boots(vm: Row) -> None:
+    """A device model goes with a firmware."""
+    firmware = vm["HVM_boot_params"].get("firmware", "bios")
+    model = vm["platform"].get("device-model", "")
+    if is_hvm(vm) and (firmware, model) in _NO_BOOT:
+        said = f"{firmware.upper()} boot is not supported with {model}"
+        raise ApiError("INVALID_VALUE", "platform:device-model", said)
 
 
 def _choose(call: Call, vm: Row) -> Row:

@@ -117,6 +117,23 @@ def test_two_launches_at_once_cannot_have_one_mac(stack: Stack) -> None:
     assert sorted(status.state for status in ended) == ["failed", "succeeded"]
 
 
+def test_many_launches_at_once_cannot_write_to_one_disk(stack: Stack) -> None:
+    disk = {"name_label": "ledger", "name_description": "", "virtual_size": "1073741824"}
+    kind = {"type": "user", "sharable": False, "read_only": False, "other_config": {}}
+    sr = next(ref for ref, row in stack.rows("SR").items() if row["name_label"] == "sr-1")
+    ref = stack.call("VDI.create", {**disk, **kind, "SR": sr})
+    uuid = stack.call("VDI.get_uuid", ref)
+    stack.pool.control("PUT", "/latency", {"VDI.clone": 0.5})
+    before = len(stack.changing_calls())
+    ended = stack.ended(stack.submit(4, disks=[{"vdi": uuid}]))
+
+    assert sorted(status.state for status in ended) == ["failed"] * 3 + ["succeeded"]
+    assert {status.error.code for status in ended if status.error} == {"VDI_IN_USE"}
+    clones = [one for one in stack.changing_calls()[before:] if one["method"] == "Async.VM.clone"]
+    assert len(clones) == 1
+    stack.assert_nothing_held()
+
+
 def test_the_password_is_nowhere(stack: Stack, redis_url: str, tmp_path: Path) -> None:
     """Not in a key or a message, not in a log, a process list or an error."""
     stack.pool.faults({"method": "VM.start_on", "error": ["INTERNAL_ERROR", "x"], "nth": 1})

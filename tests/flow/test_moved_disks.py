@@ -7,6 +7,7 @@ import pytest
 from tests.flow.conftest import MakeStack
 from tests.flow.test_hunt import loose
 from tests.support.stacks import Stack
+from xenlaunch import LaunchRequest
 
 BREAKS: list[dict[str, Any]] = [
     {"method": method, "action": action, "when": when, "times": 1}
@@ -83,3 +84,26 @@ def test_growing_that_breaks_is_done_once_more(one_template: Stack, action: str,
 
     assert status.state == "succeeded", status.error
     assert disks_of(one_template, "web-1") == [("moved", "of sr-2", "9 GiB", "sr-1")]
+
+
+@pytest.mark.parametrize("change", [GROWN, MOVED], ids=["grown", "moved"])
+def test_a_disk_whose_place_has_a_name_is_found_by_its_number(
+    one_template: Stack, change: dict[str, Any]
+) -> None:
+    """XAPI keeps a VBD's place as it was given: xvda is 0."""
+    stack = one_template
+    [template] = [ref for ref, row in stack.rows("VM").items() if row["name_label"] == "debian-12"]
+    [ref] = stack.rows("VM")[template]["VBDs"]
+    drive = dict(stack.rows("VBD")[ref])
+    stack.call("VBD.destroy", ref)
+    stack.call("VBD.create", {**drive, "userdevice": "xvda"})
+    wanted = {"template_disks": [change], "disks": [{"new": "1GiB"}]}
+    planned = stack.client.plan(
+        LaunchRequest.parse({"name": "web", "template": "debian-12", **wanted})
+    )
+    status = stack.launch(**wanted)
+
+    assert (planned["error"], status.state, status.error) == (None, "succeeded", None)
+    assert disks_of(stack, status.name)[0][:3] == ("moved", "of sr-2", "9 GiB")
+    made = [call["method"].removeprefix("Async.") for call in stack.changing_calls()]
+    assert planned["calls"] == made[made.index("VM.clone") :]

@@ -82,6 +82,7 @@ def arguments(chance: random.Random, script: str) -> tuple[Argument, ...]:
         "reach_epoch": ("lab", "1"),
         "hunt": (launch, fence, chance.choice(("", "[1]"))),
         "use_networks": (launch, fence, chance.choice(("[]", '["xl1"]', '["xl1", "xl2"]'))),
+        "claim_disks": (launch, fence, *chance.choice((("r-1",), ("r-1", "r-2")))),
         "prune": ("lab", chance.choice(("xl1", "xl2")), 60_000),
         "confirm": ("", 3000),
         "succeed": (launch, fence, "{}", "{}"),

@@ -157,6 +157,35 @@ BAD: dict[str, tuple[object, str]] = {
         LEAST | {"guest": {"xenstore_data": {f"key{n}": "\u4e2d" * 2048 for n in range(20)}}},
         "guest.xenstore_data is longer than 204800 bytes in all.",
     ),
+    "a size beyond all numbers": (
+        LEAST | {"memory": f"{'9' * 400}GiB"},
+        f"memory is not a size: write it like 512MiB or 2GiB (it is '{'9' * 400}GiB').",
+    ),
+    "a rate beyond all numbers": (
+        LEAST | {"nics": [{"network": "guest", "rate": f"{'9' * 400}MBps"}]},
+        (
+            "nics.0.rate is not a rate: write it like 10MBps, in bytes, or 100Mbps, in bits "
+            f"(it is '{'9' * 400}MBps')."
+        ),
+    ),
+    "an address by an interface of one's own": (
+        LEAST | {"nics": [{"network": "guest", "ipv6": "fe80::1%eth0/64"}]},
+        (
+            "nics.0.ipv6 is not an IPv6 address with the length of its prefix "
+            "(it is 'fe80::1%eth0/64')."
+        ),
+    ),
+    "a gateway by an interface of one's own": (
+        LEAST | {"nics": [{"network": "g", "ipv6": "fe80::2/64", "ipv6_gateway": "fe80::1%e"}]},
+        "nics.0.ipv6_gateway is not an IPv6 address (it is 'fe80::1%e').",
+    ),
+    "a range by an interface of one's own": (
+        LEAST | {"wait_for": {"cidr": "fe80::%eth0/64"}},
+        (
+            "wait_for.cidr is no range of addresses: write it like 10.1.0.0/16 "
+            "(it is 'fe80::%eth0/64')."
+        ),
+    ),
     "an empty name": (LEAST | {"name": ""}, "name is empty (it is '')."),
     "a blank template": (LEAST | {"template": " "}, "template is empty (it is ' ')."),
     "a name with a line break": (

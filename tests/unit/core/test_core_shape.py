@@ -81,6 +81,33 @@ def test_a_pv_guest_without_any_way_to_boot_gets_a_loader() -> None:
     assert calls(record, pv_kernel="/k") == [("VM.set_PV_kernel", "/k")]
 
 
+def test_a_kernel_that_is_given_is_booted_by_no_loader() -> None:
+    assert calls(PV, pv_kernel="/k") == [
+        ("VM.set_PV_kernel", "/k"),
+        ("VM.set_PV_bootloader", ""),
+    ]
+    assert calls(PV, pv_kernel="/k", pv_bootloader="pygrub") == [("VM.set_PV_kernel", "/k")]
+
+
+@pytest.mark.parametrize(
+    ("has", "firmware", "gets"),
+    [
+        ("qemu-upstream-uefi", "bios", "qemu-upstream-compat"),
+        ("qemu-upstream-compat", "uefi", "qemu-upstream-uefi"),
+        ("qemu-trad", "uefi", "qemu-upstream-uefi"),
+        ("qemu-trad", "bios", None),
+        (None, "uefi", None),
+    ],
+)
+def test_another_firmware_has_another_device_model(
+    has: str | None, firmware: str, gets: str | None
+) -> None:
+    platform = {} if has is None else {"device-model": has}
+    found = dict(calls({**HVM, "platform": platform}, firmware=firmware))
+
+    assert found.get("VM.set_platform") == (None if gets is None else {"device-model": gets})
+
+
 counts = st.integers(1, 64)
 
 
@@ -148,6 +175,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"memory": {"min": "1GiB", "max": "2GiB"}},
         NESTS,
         "MEMORY_NOT_FIXED",
+    ),
+    "a device model for the other firmware": (
+        {"platform": {"device-model": "qemu-upstream-uefi"}},
+        HVM,
+        "VALUE_NOT_SUPPORTED",
     ),
     "no cores": ({"platform": {"cores-per-socket": "0"}}, HVM, "CORES_DO_NOT_DIVIDE"),
     "cores that are no number": (
