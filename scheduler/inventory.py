@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.placement import HostRoom, Need, overhead
-from scheduler.reachable import OutOfReach, Reasons, by_any, out_of_reach, srs_of
+from scheduler.reachable import OutOfReach, by_any, out_of_reach, srs_of
 from scheduler.taken import Taken
 from tasks import graphics, lookup
 from tasks.copies import Copy, copies, interfaces_of
-from tasks.nets import native, net_of
+from tasks.nets import Net, native, net_of
 from xenlaunch.copying import CopyRequest
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
@@ -33,8 +33,8 @@ class Inventory:
         self._reach = reach
         self._taken = taken
         self._copies: dict[str, tuple[Copy, ...]] = {}
-        self._shut_by_nics: dict[tuple[Nic, ...], Reasons] = {}
-        self._shut_by_copy: dict[str, Reasons] = {}
+        self._off_by_nics: dict[tuple[Nic, ...], OutOfReach] = {}
+        self._off_by_copy: dict[str, OutOfReach] = {}
         self._beyond: dict[frozenset[str], OutOfReach] = {}
         self._isos: dict[str, str] = {}
 
@@ -111,6 +111,7 @@ class Inventory:
         listed = (self.copies(pinned) if pinned else ()) or self.copies(request.template)
         row = listed[0].record if listed else {}
         beyond = by_any([self._out_of_reach(request, copy) for copy in listed])
+        off = self._off_net(request, listed)
         memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
         limit = request.most_memory or int(row.get("memory_static_max", 0))
         most = request.vcpus_max or request.vcpus or int(row.get("VCPUs_max", 1))
@@ -123,8 +124,8 @@ class Inventory:
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
-            shut=tuple(sorted((beyond.ever | self._shut(request, listed)).items())),
-            lacking=tuple(sorted(beyond.now.items())),
+            shut=tuple(sorted((beyond.ever | off.ever).items())),
+            lacking=tuple(sorted((beyond.now | off.now).items())),
             strategy=request.placement,
             group=request.group,
         )
@@ -156,31 +157,31 @@ class Inventory:
             self._isos[disk.iso] = self.template_disk(lookup.iso(self, disk.iso)).sr
         return self._isos[disk.iso]
 
-    def _shut(self, request: LaunchRequest, listed: Sequence[Copy]) -> Reasons:
+    def _off_net(self, request: LaunchRequest, listed: Sequence[Copy]) -> OutOfReach:
         """The hosts that cannot have a network of the VM: of the request, else of its template.
 
         What is wrong with one, connect says.
         """
         if request.nics is None:
-            return self._shut_by_template(listed[0]) if listed else {}
-        if request.nics not in self._shut_by_nics:
-            found: Reasons = {}
+            return self._off_net_of(listed[0]) if listed else OutOfReach()
+        if request.nics not in self._off_by_nics:
+            found = OutOfReach()
             for nic in request.nics:
                 with suppress(PoolError):
-                    found |= net_of(self, nic).shut
-            self._shut_by_nics[request.nics] = found
-        return self._shut_by_nics[request.nics]
+                    _add(found, net_of(self, nic))
+            self._off_by_nics[request.nics] = found
+        return self._off_by_nics[request.nics]
 
-    def _shut_by_template(self, copy: Copy) -> Reasons:
+    def _off_net_of(self, copy: Copy) -> OutOfReach:
         """Copies of a template have the same networks."""
-        if copy.ref not in self._shut_by_copy:
-            found: Reasons = {}
+        if copy.ref not in self._off_by_copy:
+            found = OutOfReach()
             for row in interfaces_of(self, copy.record):
                 network = self.records.get("network", row["network"])
                 if network is not None:
-                    found |= native(self.records, row["network"], network).shut
-            self._shut_by_copy[copy.ref] = found
-        return self._shut_by_copy[copy.ref]
+                    _add(found, native(self.records, row["network"], network))
+            self._off_by_copy[copy.ref] = found
+        return self._off_by_copy[copy.ref]
 
     def _gpu(self, request: LaunchRequest) -> str:
         """One that is not there at all is needed nowhere: `connect` will say."""
@@ -214,6 +215,11 @@ class Inventory:
             return ""
         found = lookup.named(self.records.all("host"), request.host)
         return found[0][0] if len(found) == 1 else ""
+
+
+def _add(found: OutOfReach, net: Net) -> None:
+    found.ever.update(net.shut)
+    found.now.update(net.away)
 
 
 def is_unrestricted(request: LaunchRequest, template: Mapping[str, Any]) -> bool:

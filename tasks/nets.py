@@ -30,7 +30,8 @@ class Net:
     """A network as it is: ``ref`` is '' where it is still to be made, under ``label``.
 
     ``lacking`` has the interfaces, by host, on which it is still to be built; ``reached`` the hosts
-    that have it; ``shut`` says of each host that cannot have it why.
+    that have it; ``shut`` says of each host that cannot have it why, ``away`` of each that cannot
+    now.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Net:
     lacking: Mapping[str, str] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
     shut: Mapping[str, str] = field(default_factory=dict)
+    away: Mapping[str, str] = field(default_factory=dict)
     ours: bool = True
     """Whether it is one that the deployment has made, or is to make: such may be pruned."""
 
@@ -98,7 +100,20 @@ def native(records: lookup.Cache, ref: str, row: Row) -> Net:
             shut[host] = f"has the network {name!r} on a part of a bond: use the bond's"
     reached = frozenset(pifs) - set(shut)
     ours = names.OTHER_CONFIG_NETWORK in row["other_config"]
-    return Net("native", ref, row["bridge"], name, reached=reached, shut=shut, ours=ours)
+    away = {} if pifs else _away(records, ref, row)
+    return Net("native", ref, row["bridge"], name, reached=reached, shut=shut, away=away, ours=ours)
+
+
+def _away(records: lookup.Cache, ref: str, row: Row) -> dict[str, str]:
+    """A network without interfaces is on one host for as long as VMs run on it there."""
+    if any(row["other_config"].get(mark) == "true" for mark in (SHARED, traffic.INTERNAL)):
+        return {}
+    vms = records.all("vm")
+    on_it = (vif for vif in records.all("vif").values() if vif["network"] == ref)
+    users = (vms.get(vif["VM"]) for vif in on_it if vif["currently_attached"])
+    homes = {vm["resident_on"] for vm in users if vm} & set(records.all("host"))
+    reason = f"is not the host on which VMs use the private network {row['name_label']!r}"
+    return {host: reason for host in records.all("host") if homes and homes != {host}}
 
 
 def _base(reader: lookup.Reader, nic: Nic) -> tuple[str, Row]:

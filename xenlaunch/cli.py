@@ -7,7 +7,7 @@ Exit codes: 0 done; 1 a launch did not succeed, or it is too late; 2 bad input o
 import json
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, TextIO
 
 import click
@@ -178,14 +178,25 @@ def list_(*, state: str | None, batch: str | None, as_json: bool) -> int:
 @_pool
 @as_json_option
 def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
-    """Say what a launch of FILE would do now, and do nothing; exit code 1 where it would fail."""
+    """Say what a launch of FILE would do now, and do nothing; exit code 1 where it would fail.
+
+    Of launches that differ in their name alone the first is planned.
+    """
     asked = read_asked(file, file.name, Said(pool=pool))
+    firsts = {one.but(name=""): one for one in reversed(asked.requests)}
+    distinct = list(reversed(firsts.values()))
     with client_of_environment() as client:
-        planned = client.plan(asked.requests[0])
-    click.echo(json.dumps(planned) if as_json else show.plan_text(planned))
-    hosts = planned.get("hosts") or ()
-    fits = not hosts or any(host["fits"] for host in hosts)
-    return DONE if fits and not planned.get("error") else NOT_SUCCEEDED
+        plans = [client.plan(one) for one in distinct]
+    if as_json:
+        click.echo(json.dumps(plans if len(plans) > 1 else plans[0]))
+    else:
+        click.echo(show.plans_text([one.name for one in distinct], plans))
+    return DONE if all(map(could_succeed, plans)) else NOT_SUCCEEDED
+
+
+def could_succeed(plan: Mapping[str, Any]) -> bool:
+    hosts = plan.get("hosts") or ()
+    return not plan.get("error") and (not hosts or any(host["fits"] for host in hosts))
 
 
 @cli.command()

@@ -177,6 +177,14 @@ def steps_table(statuses: Sequence[LaunchStatus]) -> Table:
     return table
 
 
+def plans_text(names: Sequence[str], plans: Sequence[Mapping[str, Any]]) -> str:
+    """Plans with the names of their launches, which stand there only where they are several."""
+    if len(plans) == 1:
+        return plan_text(plans[0])
+    pairs = zip(names, plans, strict=True)
+    return "\n\n".join(f"launch    {printable(name)}\n{plan_text(plan)}" for name, plan in pairs)
+
+
 def plan_text(plan: Mapping[str, Any]) -> str:
     """What a launch would do: where, how large, by which calls; or why it cannot."""
     lines = [f"pool      {plan['pool']}"] if plan.get("pool") else []

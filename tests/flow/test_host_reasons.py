@@ -4,6 +4,7 @@ import pytest
 
 from tests.flow.conftest import MakeStack
 from tests.support.stacks import SMALL, Stack
+from tests.support.waiting import wait_until
 from xenlaunch import LaunchRequest
 
 HERE = {**SMALL, "template": "debian-inside"}
@@ -95,3 +96,26 @@ def test_a_host_that_does_not_say_why_is_asked(stack: Stack) -> None:
     assert status.error is not None
     assert status.error.code == "NO_HOSTS_LEFT"
     assert "host-2: It refused the VM, and could start it a moment later" in status.error.message
+
+
+def test_a_private_network_holds_its_vms_on_the_host_where_it_is_in_use(stack: Stack) -> None:
+    stack.call("network.create", {"name_label": "private", "other_config": {}})
+    on_it = {**SMALL, "nics": [{"network": "private"}]}
+    first = stack.launch(name="first", host="host-3", pin=True, **on_it)
+    wait_until(
+        lambda: not planned(stack, **on_it)["host-1"]["fits"], 20, "the worker has heard of it"
+    )
+    starts = len([one for one in stack.pool.calls() if one["method"] == "Async.VM.start_on"])
+    others = stack.ended(stack.submit(3, name="others", **on_it))
+    away = "is not the host on which VMs use the private network 'private'"
+    [far] = stack.submit(name="far", host="host-1", pin=True, **on_it)
+    wait_until(lambda: away in stack.ledger.status(far).doing, 20, "it says what it waits for")
+    stack.call("VM.hard_shutdown", stack.call("VM.get_by_uuid", first.vm_uuid))
+    for one in others:
+        stack.client.destroy(one.id)
+    [moved] = stack.ended([far])
+
+    assert [(one.state, one.host) for one in (first, *others)] == [("succeeded", "host-3")] * 4
+    assert (moved.state, moved.host) == ("succeeded", "host-1")
+    made = [one for one in stack.pool.calls() if one["method"] == "Async.VM.start_on"][starts:]
+    assert [call["outcome"] for call in made] == ["ok"] * 4

@@ -1,5 +1,6 @@
 """What the command line makes of a worker's answers, which are given here."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,27 @@ def test_plan_says_what_would_be_done(
     ]
     assert xenlaunch("plan", web, "--json") == 0
     assert xenlaunch.json == PLAN
+
+
+def test_launches_of_a_file_that_differ_are_planned_each(
+    ledger: Ledger, xenlaunch: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "three.yaml"
+    file.write_text(
+        "- {name: web, template: debian-12}\n- {name: other, template: debian-12}\n"
+        "- {name: large, template: debian-12, vcpus: 99}\n"
+    )
+    lacking = [{"host": "host-1", "fits": False, "reason": "has 32 CPUs, the VM needs 99"}]
+    monkeypatch.setattr(
+        LaunchClient, "plan", lambda _, one: PLAN | ({"hosts": lacking} if one.vcpus else {})
+    )
+
+    assert xenlaunch("plan", str(file)) == 1
+    said = xenlaunch.out.split("\n\n")
+    assert [part.splitlines()[0] for part in said] == ["launch    web", "launch    large"]
+    assert "host-1 does not fit" in said[1]
+    assert xenlaunch("plan", str(file), "--json") == 1
+    assert xenlaunch.json == [PLAN, PLAN | {"hosts": lacking}]
 
 
 @pytest.mark.parametrize(
