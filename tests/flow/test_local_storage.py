@@ -79,7 +79,7 @@ def each(make_stack: MakeStack, tmp_path: Path) -> Stack:
     """Three hosts, each with a storage of its own, and the template on all of these."""
     described = tmp_path / "pool.json"
     described.write_text(json.dumps(EACH))
-    made = make_stack("--pool", str(described))
+    made = make_stack("--pool", str(described), time_scale=0.02)
     made.start_worker()
     return made
 
@@ -136,3 +136,23 @@ def test_who_is_cancelled_between_two_clones_ends_cancelled(each: Stack) -> None
 
     assert status.state == "cancelled"
     Agreement(each, before, [status]).assert_holds()
+
+
+@pytest.mark.timeout(180)
+def test_whoever_dies_while_clones_are_removed_and_made_anew(each: Stack) -> None:
+    before = each.lasting()
+    refuse_starts(each, "host-1", "host-2")
+    launches = each.submit(9, **SMALL)
+
+    def is_amid() -> bool:
+        seen = each.statuses(launches)
+        return any(one.step == "undo" for one in seen) or all(one.has_ended for one in seen)
+
+    for _ in range(4):
+        wait_until(is_amid, 60, "some clone is being removed")
+        each.workers[-1].kill()
+        each.start_worker()
+    ended = each.ended(launches, 90)
+
+    assert {(one.state, one.host) for one in ended} == {("succeeded", "host-3")}
+    Agreement(each, before, ended).assert_holds()
