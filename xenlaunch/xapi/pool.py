@@ -45,8 +45,11 @@ Finder = Callable[[], str | None]
 Numbered = Callable[[int], Any]
 """A parameter that is another at each attempt."""
 
-SLOT_SECONDS: Final = 300.0
-"""After how long one who waits for a slot takes its place in the line anew, should it be lost."""
+SLOT_SECONDS: Final = 3600.0
+"""After how long one who waits for a slot takes its place in the line anew, should it be lost.
+
+Thousands wait for a slot at once, and each that looks costs what a step costs that does something.
+"""
 
 _TRIES: Final = 3
 
