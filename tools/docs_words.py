@@ -232,12 +232,14 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "cpu_weight": "The scheduler's weight, plainly; Xen's own default is 256.",
         "cpu_cap": "The scheduler's cap in per cent of one CPU, plainly: 150 is one and a half.",
         "nested_virtualisation": "Lets the guest be a hypervisor; its memory is fixed then.",
-        "firmware": "What the VM boots with. Without it as the template has it.",
+        "firmware": "What the VM boots with. Without it as the template has it. Where the "
+        "template's device model is for another firmware, it is changed as well.",
         "secure_boot": "Whether uefi boots only what is signed.",
         "vtpm": "Gives the VM a TPM; needs uefi.",
         "boot_order": "Devices to boot from, first first: `c` disk, `d` CD, `n` network.",
         "pv_args": "Kernel arguments of a template that boots paravirtualised.",
-        "pv_kernel": "Its kernel, by its path on the host.",
+        "pv_kernel": "Its kernel, by its path on the host, which is then booted without a boot "
+        "loader.",
         "pv_ramdisk": "Its initial RAM disk, by its path on the host.",
         "pv_bootloader": "Its boot loader. Without it the template's, and `pygrub` where there is "
         "neither loader nor kernel.",
@@ -246,7 +248,8 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "after_shutdown": "What XAPI does after the guest shuts down; `destroy` halts the VM.",
         "after_reboot": "What XAPI does after the guest reboots. Without it the template's.",
         "order": "The VM's place when a whole pool or appliance is started.",
-        "start_delay": "Seconds that XAPI waits after it has started the VM.",
+        "start_delay": "Seconds that XAPI waits after it has started the VM; the launch waits "
+        "twice as long, and has its host's slot meanwhile.",
         "shutdown_delay": "Seconds that XAPI waits after it has shut the VM down.",
         "ha_restart_priority": "Whether a pool with HA restarts the VM; `none`: it does not.",
         "description": "The VM's description.",
