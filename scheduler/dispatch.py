@@ -90,7 +90,8 @@ class Pass:
             yield from self.ledger.records(page)
         behind = self.ledger.line_length(self.pool) - PASSED_OVER
         if behind > 0:
-            after = PASSED_OVER + secrets.randbelow(behind)
+            # Who stands first there is looked at as often as anybody else.
+            after = PASSED_OVER + max(0, secrets.randbelow(behind + FURTHER) - FURTHER)
             yield from self.ledger.records(self.ledger.waiting(self.pool, FURTHER, after=after))
 
     def _place(self, hosts: dict[str, HostRoom], need: Need) -> Placed | NoRoom:

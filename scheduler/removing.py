@@ -155,6 +155,10 @@ class SweepingHands:
         return ""
 
     @property
+    def vm(self) -> str:
+        return ""
+
+    @property
     def lent(self) -> tuple[str, ...]:
         return ()
 

@@ -7,11 +7,10 @@ anything is sent, for whoever looks after a crash for what that attempt has left
 
 from typing import Final
 
-from tasks import lookup
 from tasks.copies import Copy
 from xenlaunch import names
 from xenlaunch.model import Launch, LaunchRequest, Template, TemplateCopy
-from xenlaunch.slots import copy_slot, sr_slot
+from xenlaunch.slots import sr_slot
 from xenlaunch.xapi.pool import Pool
 
 CLONE: Final = "clone"
@@ -20,9 +19,10 @@ CLONE: Final = "clone"
 def choices(request: LaunchRequest, listed: tuple[Copy, ...]) -> tuple[TemplateCopy, ...]:
     """The copies among which a launch may choose late; none where it is bound to the one chosen.
 
-    It is where the disks are copied to a certain SR, or moved, or lie on several SRs.
+    It is where the disks are copied in full (for which the SR must have room, that was looked for)
+    or moved, or lie on several SRs.
     """
-    late = request.sr is None and all(disk.sr is None for disk in request.template_disks)
+    late = request.clone == "fast" and all(disk.sr is None for disk in request.template_disks)
     if len(listed) < 2 or not late or any(len(copy.srs) != 1 for copy in listed):
         return ()
     return tuple(
@@ -50,7 +50,7 @@ def bind(launch: Launch, pool: Pool) -> Launch:
     if not (pool.is_open(CLONE) or pool.is_done(CLONE)):
         attempt += 1
         if pool.recall(_key(attempt)) is None:
-            copies = by_slot(launch, within_reach(launch, template, pool), pool)
+            copies = {sr_slot(copy.sr): copy for copy in within_reach(launch, template, pool)}
             pool.remember(_key(attempt), copies[pool.slot(CLONE, copies)].ref)
     return bound(launch, pool, attempt)
 
@@ -83,20 +83,6 @@ def within_reach(launch: Launch, template: Template, pool: Pool) -> tuple[Templa
         if row["host"] == host and row["currently_attached"]
     }
     return tuple(copy for copy in template.copies if copy.sr in reached) or template.copies
-
-
-def by_slot(
-    launch: Launch, copies: tuple[TemplateCopy, ...], pool: Pool
-) -> dict[str, TemplateCopy]:
-    """The copies by what cloning them occupies. Whole disks want an SR with room for them."""
-    if launch.request.clone == "fast":
-        return {sr_slot(copy.sr): copy for copy in copies}
-    roomy = [
-        copy
-        for copy in copies
-        if lookup.room(pool.records, copy.sr) >= sum(disk.size for disk in copy.disks)
-    ]
-    return {copy_slot(copy.sr): copy for copy in roomy or copies}
 
 
 def _key(attempt: int) -> str:

@@ -28,7 +28,7 @@ def destroy(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     record = look(pool, "VM", launch.vm) if launch.vm else None
     if record is not None and not is_still_ours(launch, record):
         return (of_others("VM", record["uuid"], "It is not what the launch has made any more"),)
-    read_back = record is not None and not pool.made("VM")
+    read_back = record is not None and launch.vm not in pool.made("VM")
     settled = pool.recall(KEPT_ASIDE) is not None
     aside = kept_aside(launch, pool, record) if pool.came_up or read_back or settled else []
     if record is not None:
@@ -69,7 +69,7 @@ def kept_aside(launch: Launch, pool: Pool, record: dict[str, Any] | None) -> lis
     if known is None:
         on_it = list(drives(pool, launch.vm).values()) if record else []
         aside = set(pool.made("VDI")) - {row["VDI"] for row in on_it}
-        if record and not (pool.made("VM") or is_copy(record)):
+        if record and not (launch.vm in pool.made("VM") or is_copy(record)):
             whose = marks_of_vm(record)
             aside |= {row["VDI"] for row in on_it if came_with_clone(row, whose)}
         known = json.dumps(sorted(aside))

@@ -17,7 +17,7 @@ Rows = Mapping[str, Row]
 API_OF_8_2: Final = (2, 16)
 """The last version of the API, major and minor, that belongs to the 8.2 generation."""
 
-_DEVICE: Final = re.compile(r"(?:xvd|hd|sd)([a-z]+)")
+_DEVICE: Final = re.compile(r"(?:xvd|hd|sd)([a-z]+)[0-9]*")
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -125,6 +125,10 @@ def device_of(drive: Row) -> int:
     """
     said = str(drive["userdevice"])
     named = _DEVICE.fullmatch(said)
+    if named is None and not (said.isascii() and said.isdigit()):
+        uuid = str(drive.get("uuid", ""))
+        sentence = f"A drive of the template has the place {said!r}, which is no disk's: move it."
+        raise Refused("INVALID_DEVICE", [said, uuid], sentence)
     if named is None:
         return int(said)
     number = 0

@@ -32,6 +32,9 @@ PATIENCE: Final = 4
 
 DRIVE: Final = NewDisk(new=SIZE)
 
+READ: Final = "setup:read"
+"""The guest has told that it has read the drive."""
+
 
 def drive_of(request: LaunchRequest) -> Guest | None:
     """The guest's part of a request, if that wants a drive."""
@@ -150,9 +153,12 @@ def remove_drive(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
 
 
 def has_read(launch: Launch, pool: Pool, guest: Guest) -> bool:
-    if pool.attempts("setup:unplug"):
-        return True
-    return await_word(launch, pool, None if guest.remove_after == "agent" else ANY) is not None
+    if pool.recall(READ) is None:
+        said = await_word(launch, pool, None if guest.remove_after == "agent" else ANY)
+        if said is None:
+            return False
+        pool.remember(READ, "yes")
+    return True
 
 
 def unplug(launch: Launch, pool: Pool) -> None:

@@ -31,9 +31,13 @@ def changes(
     request: LaunchRequest, record: lookup.Row, speed: int, *, is_8_2: bool = False
 ) -> Iterator[Change]:
     """The calls for all that the record does not say yet; ``speed`` is the host's, in MHz."""
+    set_fields = list(fields(request, record, is_8_2=is_8_2))
+    # A VM that nests others may have a range of memory once it does so no more.
+    first = set_fields if request.nested_virtualisation is False else []
+    yield from first
     yield from memory(request)
     yield from cpus(request, record, speed)
-    yield from fields(request, record, is_8_2=is_8_2)
+    yield from (change for change in set_fields if change not in first)
     yield from other_config(request, record)
     if request.vtpm and not record.get("VTPMs"):
         yield Change("vtpm", "VTPM.create", (False,))

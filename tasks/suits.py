@@ -104,7 +104,13 @@ def int_of(text: str) -> int:
 
 
 def check_memory(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool) -> None:
-    """XAPI starts no VM that nests others and may balloon, whoever asked for either."""
+    """XAPI keeps a VM from ballooning that nests others: so neither is made of the other's VM.
+
+    What the template has of both is left to the pool, as nothing is changed in it.
+    """
+    nests = request.platform_wanted(is_8_2=is_8_2).get(nested_key(is_8_2=is_8_2))
+    if nests is None and request.memory is None:
+        return
     platform = {**template["platform"], **request.platform_wanted(is_8_2=is_8_2)}
     least = request.least_memory or int(template["memory_dynamic_min"])
     most = request.most_memory or int(template["memory_static_max"])

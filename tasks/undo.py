@@ -139,13 +139,17 @@ def is_halted(pool: Asked, vm: str) -> bool:
 
 
 def own_disks(pool: Hands, vm: str) -> list[str]:
-    """The disks that came with the clone, and not what somebody has put in their place since."""
+    """The disks that came with the clone, and not what somebody has put in their place since.
+
+    A VM that the ledger knows by the pool alone has never been anybody's: all of its disks came so.
+    """
     record = look(pool, "VM", vm)
     if record is None:
         return []
     whose = marks_of_vm(record)
     disks = [row["VDI"] for row in drives(pool, vm).values() if came_with_clone(row, whose)]
-    known = pool.made("VDI") if pool.failed_at in OWN_DISKS_KNOWN else disks
+    is_known = vm == pool.vm and pool.failed_at in OWN_DISKS_KNOWN
+    known = pool.made("VDI") if is_known else disks
     return [vdi for vdi in disks if vdi in known and vdi not in pool.lent]
 
 

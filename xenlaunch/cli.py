@@ -27,7 +27,7 @@ from xenlaunch.errors import (
     UnknownLaunch,
     XenlaunchError,
 )
-from xenlaunch.model import LaunchStatus
+from xenlaunch.model import LaunchRequest, LaunchStatus
 from xenlaunch.progress import Progress, conclude, last_line
 from xenlaunch.schema import schema
 from xenlaunch.shell import (
@@ -180,11 +180,14 @@ def list_(*, state: str | None, batch: str | None, as_json: bool) -> int:
 def plan(file: TextIO, *, pool: str | None, as_json: bool) -> int:
     """Say what a launch of FILE would do now, and do nothing; exit code 1 where it would fail.
 
-    Of launches that differ in their name alone the first is planned.
+    Of launches that differ in their name alone the first is planned; where several are left, --json
+    gives an array.
     """
     asked = read_asked(file, file.name, Said(pool=pool))
-    firsts = {one.but(name=""): one for one in reversed(asked.requests)}
-    distinct = list(reversed(firsts.values()))
+    firsts: dict[LaunchRequest, LaunchRequest] = {}
+    for request in asked.requests:
+        firsts.setdefault(request.but(name=""), request)
+    distinct = list(firsts.values())
     with client_of_environment() as client:
         plans = [client.plan(one) for one in distinct]
     if as_json:

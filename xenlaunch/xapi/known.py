@@ -49,6 +49,11 @@ class Known:
         return bool(self._lease.record.fields.get("result"))
 
     @property
+    def vm(self) -> str:
+        """The launch's VM, once its clone has been written down."""
+        return self._lease.launch.vm
+
+    @property
     def lent(self) -> tuple[str, ...]:
         """The disks that were there before, and that this launch only attaches."""
         return self._lease.launch.sources

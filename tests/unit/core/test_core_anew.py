@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from scheduler.dispatch import dispatch
 from scheduler.inventory import Inventory
 from scheduler.placement import Need
+from tasks.undo import own_disks
 from tests.unit.core.lives import ERROR, FAILURE, POOL, Lives, call, made_vm
 from tests.unit.core.test_core_adopting import deed_of, found
 from tests.unit.core.test_core_dispatch import GIB, Shelf, make_room
@@ -141,3 +143,29 @@ def test_a_vm_that_is_gone_on_with_is_known_as_such(lives: Lives) -> None:
     lives.lease(launch, names.UNDO).again(names.START, [])
 
     assert lives.ledger.record(launch).kept == "1"
+
+
+@pytest.mark.parametrize(
+    ("vm", "goes"), [("OpaqueRef:vm", ["OpaqueRef:cloned"]), ("OpaqueRef:other", None)]
+)
+def test_all_disks_are_a_vms_that_the_ledger_knows_by_the_pool_alone(
+    vm: str, goes: list[str] | None
+) -> None:
+    """Of the launch's own VM somebody may have changed a disk since those were written down."""
+    drive = {"type": "Disk", "other_config": {"owner": ""}}
+    drives = {
+        "a": {**drive, "VDI": "OpaqueRef:cloned"},
+        "b": {**drive, "VDI": "OpaqueRef:of-somebody"},
+    }
+    record = {"uuid": "u-vm", "other_config": {names.OTHER_CONFIG_MARK: "tests/l-1/u-vm"}}
+    answers = {"VM.get_record": record, "VBD.get_all_records_where": drives}
+    pool: Any = SimpleNamespace(
+        read=lambda method, *_: answers[method],
+        made=lambda _: ["OpaqueRef:cloned"],
+        failed_at=names.START,
+        vm="OpaqueRef:vm",
+        lent=(),
+    )
+
+    found = own_disks(pool, vm)
+    assert found == (goes or ["OpaqueRef:cloned", "OpaqueRef:of-somebody"])

@@ -81,6 +81,15 @@ def test_a_pv_guest_without_any_way_to_boot_gets_a_loader() -> None:
     assert calls(record, pv_kernel="/k") == [("VM.set_PV_kernel", "/k")]
 
 
+def test_a_vm_that_nests_no_more_is_told_so_before_its_memory_may_vary() -> None:
+    asked = {"nested_virtualisation": False, "memory": {"min": "1GiB", "max": "2GiB"}}
+
+    assert [call[0] for call in calls(NESTS, **asked)] == [
+        "VM.set_platform",
+        "VM.set_memory_limits",
+    ]
+
+
 def test_a_kernel_that_is_given_is_booted_by_no_loader() -> None:
     assert calls(PV, pv_kernel="/k") == [
         ("VM.set_PV_kernel", "/k"),
@@ -207,6 +216,7 @@ def test_what_the_template_can_become_is_not_refused() -> None:
     check_machine(request(firmware="uefi", vtpm=True), HVM)
     check_machine(request(pv_args="quiet"), PV)
     check_machine(request(nested_virtualisation=True), HVM)
+    check_machine(request(), {**BALLOONS, **NESTS, "memory_dynamic_min": "1"})
     check_machine(request(nested_virtualisation=True, memory="1GiB"), BALLOONS)
     check_machine(
         request(nested_virtualisation=False, memory={"min": "1GiB", "max": "2GiB"}), NESTS
