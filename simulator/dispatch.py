@@ -53,7 +53,7 @@ def serve(
     if sent_as == "system.listMethods":
         return sorted(_ON_THE_WIRE)
     if sent_as.startswith(_ALIVE):
-        return sent_as.removeprefix(_ALIVE)
+        return params[0] if params else sent_as.removeprefix(_ALIVE)
     entry = world.log.begin(sent_as)
     try:
         members.check_booted(world, sent_as)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.behaviour.vm_state import is_live
+from simulator.behaviour.vm_state import assert_live, is_live
 from simulator.behaviour.vm_stop import become_halted
 from simulator.calls import Call, call
 from simulator.errors import ApiError
@@ -17,8 +17,7 @@ def compute_free_memory(call: Call, ref: str) -> int:
 @call("host.enable(host: host ref) -> void", has_async=True)
 def enable(call: Call, ref: str) -> str:
     host = call.db.get("host", ref)
-    if not is_live(call, host):
-        raise ApiError("HOST_OFFLINE", ref)
+    assert_live(call, host)
     call.db.set(host, "enabled", True)
     return ""
 

@@ -6,6 +6,7 @@ import itertools
 from typing import Any, Final
 
 from simulator.behaviour import pif
+from simulator.behaviour.vm_state import assert_live
 from simulator.calls import Call, call, declare
 from simulator.errors import ApiError
 from simulator.generic import read_constructor, setters
@@ -68,6 +69,7 @@ def destroy(call: Call, ref: str) -> str:
 @call("network.attach(network: network ref, host: host ref) -> void", has_async=True)
 async def attach(call: Call, ref: str, host_ref: str) -> str:
     network, host = call.db.get("network", ref), call.db.get("host", host_ref)
+    assert_live(call, host)
     pifs = call.db.rows("PIF", network["PIFs"])
     if pifs and not any(one["host"] == host.ref for one in pifs):
         raise ApiError("HOST_CANNOT_ATTACH_NETWORK", host.ref, network.ref)

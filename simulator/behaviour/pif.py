@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
+from simulator.behaviour.vm_state import assert_live
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -135,6 +136,7 @@ def vifs_on(call: Call, networks: Iterable[str], host: str) -> list[Row]:
 @call("PIF.plug(self: PIF ref) -> void", has_async=True)
 async def plug(call: Call, ref: str) -> str:
     pif = call.db.get("PIF", ref)
+    assert_live(call, call.db.get("host", pif["host"]))
     _assert_managed(pif)
     await call.spend("PIF.plug")
     bring_up(call, call.db.get("PIF", ref))
@@ -144,6 +146,7 @@ async def plug(call: Call, ref: str) -> str:
 @call("PIF.unplug(self: PIF ref) -> void", has_async=True)
 async def unplug(call: Call, ref: str) -> str:
     pif = call.db.get("PIF", ref)
+    assert_live(call, call.db.get("host", pif["host"]))
     _assert_managed(pif)
     if pif["management"]:
         raise ApiError("PIF_IS_MANAGEMENT_INTERFACE", ref)

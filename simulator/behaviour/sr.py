@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from simulator.behaviour.vdi import sr_mark
-from simulator.behaviour.vm_state import is_live
+from simulator.behaviour.vm_state import assert_live, is_live
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -154,8 +154,7 @@ async def _connect(call: Call, ref: str, how: str) -> str:
     """Plugging may go on beside what else the SR does; unplugging waits until it has the SR."""
     pbd = call.db.get("PBD", ref)
     sr, host = call.db.get("SR", pbd["SR"]), call.db.get("host", pbd["host"])
-    if not is_live(call, host):
-        raise ApiError("HOST_OFFLINE", host.ref)
+    assert_live(call, host)
 
     def check() -> None:
         if how == "unplug":

@@ -20,7 +20,6 @@ from simulator.memory import is_hvm
 from simulator.values import NULL
 
 DEVICES_MAX: Final = 255
-_LISTED: Final = 16
 _DISK_NAME: Final = re.compile(r"(?:xvd|hd|sd)([a-z]+)")
 #: disks that xapi keeps for itself, by the names that it has for them when it refuses them
 _INTERNAL: Final = {
@@ -71,7 +70,7 @@ def taken(call: Call, vm: Row) -> set[int | None]:
 
 def free_devices(call: Call, vm: Row) -> list[str]:
     used = taken(call, vm)
-    return [str(number) for number in range(_LISTED) if number not in used]
+    return [str(number) for number in range(DEVICES_MAX) if number not in used]
 
 
 @call("VBD.create(args: VBD record) -> VBD ref", has_async=True)
@@ -153,13 +152,13 @@ def destroy(call: Call, ref: str) -> str:
 
 def attach_mark(call: Call, vbd: Row) -> Mark:
     """Hold the device while it is attached; here the disk's other users are looked at."""
+    return Mark(vbd, "attach", lambda: _check_attach(call, vbd))
 
-    def check() -> None:
-        exclude(vbd)
-        if not vbd["empty"]:
-            _assert_attachable(call, vbd)
 
-    return Mark(vbd, "attach", check)
+def _check_attach(call: Call, vbd: Row) -> None:
+    exclude(vbd)
+    if not vbd["empty"]:
+        _assert_attachable(call, vbd)
 
 
 def assert_no_disk_twice(call: Call, vbds: list[Row]) -> None:
@@ -229,7 +228,12 @@ async def plug(call: Call, ref: str) -> str:
     vm = _pluggable_vm(call, vbd, "DEVICE_ALREADY_ATTACHED")
     if is_hvm(vm) and vbd["type"] == "Disk" and vbd["mode"] == "RO":
         raise ApiError("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", ref)
-    async with call.world.locks.marked(call, lambda: [attach_mark(call, vbd)]):
+
+    def check() -> None:
+        _check_attach(call, vbd)
+        _pluggable_vm(call, vbd, "DEVICE_ALREADY_ATTACHED")
+
+    async with call.world.locks.marked(call, lambda: [Mark(vbd, "plug", check)]):
 
         def end() -> None:
             assert_alone(call, vbd)
@@ -254,7 +258,12 @@ async def unplug(call: Call, ref: str) -> str:
     if not vbd["unpluggable"]:
         raise ApiError("VBD_NOT_UNPLUGGABLE", ref)
     vm = _pluggable_vm(call, vbd, "DEVICE_ALREADY_DETACHED")
-    mark = Mark(vbd, "unplug", lambda: exclude(vbd))
+
+    def check() -> None:
+        exclude(vbd)
+        _pluggable_vm(call, vbd, "DEVICE_ALREADY_DETACHED")
+
+    mark = Mark(vbd, "unplug", check)
     async with call.world.locks.marked(call, lambda: [mark]):
         await change_domain(call, vm, "VBD.plug", lambda: detach(call, vbd))
     return ""

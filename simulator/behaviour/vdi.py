@@ -179,11 +179,16 @@ async def copy(call: Call, ref: str, sr_ref: str, _base: str, into: str) -> str:
     sr = call.db.get("SR", target["SR"] if target else sr_ref if sr_ref != NULL else vdi["SR"])
     if sr["content_type"] == "iso":
         raise ApiError("SR_OPERATION_NOT_SUPPORTED", sr.ref)
-    written = [v for v in call.db.rows("VBD", vdi["VBDs"]) if v["currently_attached"]]
-    if any(vbd["mode"] == "RW" for vbd in written):
-        raise ApiError("VDI_IN_USE", vdi.ref, "copy")
-    mark = Mark(vdi, "copy", lambda: exclude(vdi, beside={"copy"}))
-    async with call.world.locks.marked(call, lambda: [mark]):
+
+    def check() -> None:
+        exclude(vdi, beside={"copy"})
+        for vbd in call.db.rows("VBD", vdi["VBDs"]):
+            exclude(vbd)
+            if vbd["currently_attached"] and vbd["mode"] == "RW":
+                raise ApiError("VDI_IN_USE", vdi.ref, "copy")
+
+    async with call.world.locks.marked(call, lambda: [Mark(vdi, "copy", check)]):
+        assert_plugged(call, call.db.get("SR", vdi["SR"]))
         assert_plugged(call, sr)
         await call.spend("VDI.copy per GiB", vdi["virtual_size"] / 2**30, sr=sr.ref)
         if target is not None:
@@ -241,9 +246,10 @@ async def _resize(call: Call, ref: str, size: int, *, attached_ok: bool) -> str:
 
 
 @call("VDI.forget(vdi: VDI ref) -> void", has_async=True)
-def forget_call(call: Call, ref: str) -> str:
+async def forget_call(call: Call, ref: str) -> str:
     vdi = call.db.get("VDI", ref)
-    if any(vbd["currently_attached"] for vbd in call.db.rows("VBD", vdi["VBDs"])):
-        raise ApiError("VDI_IN_USE", ref, "forget")
-    call.db.destroy(vdi)
+    async with call.world.locks.marked(call, _marks(call, vdi, "forget", attached_ok=False)):
+        for vbd in call.db.rows("VBD", list(vdi["VBDs"])):
+            call.db.destroy(vbd)
+        call.db.destroy(vdi)
     return ""

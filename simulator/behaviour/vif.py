@@ -114,10 +114,15 @@ def _running_vm(call: Call, vif: Row) -> Row:
 @call("VIF.plug(self: VIF ref) -> void", has_async=True)
 async def plug(call: Call, ref: str) -> str:
     vif = call.db.get("VIF", ref)
+
+    def check() -> None:
+        exclude(vif)
+        _running_vm(call, vif)
+        if vif["currently_attached"]:
+            raise ApiError("DEVICE_ALREADY_ATTACHED", ref)
+
     vm = _running_vm(call, vif)
-    if vif["currently_attached"]:
-        raise ApiError("DEVICE_ALREADY_ATTACHED", ref)
-    mark = Mark(vif, "plug", lambda: exclude(vif))
+    mark = Mark(vif, "plug", check)
     async with call.world.locks.marked(call, lambda: [mark]):
 
         def end() -> None:
@@ -132,10 +137,15 @@ async def plug(call: Call, ref: str) -> str:
 @call("VIF.unplug(self: VIF ref) -> void", has_async=True)
 async def unplug(call: Call, ref: str) -> str:
     vif = call.db.get("VIF", ref)
+
+    def check() -> None:
+        exclude(vif)
+        _running_vm(call, vif)
+        if not vif["currently_attached"]:
+            raise ApiError("DEVICE_ALREADY_DETACHED", ref)
+
     vm = _running_vm(call, vif)
-    if not vif["currently_attached"]:
-        raise ApiError("DEVICE_ALREADY_DETACHED", ref)
-    mark = Mark(vif, "unplug", lambda: exclude(vif))
+    mark = Mark(vif, "unplug", check)
     async with call.world.locks.marked(call, lambda: [mark]):
 
         def end() -> None:

@@ -140,9 +140,10 @@ def _pinned_because(vm: Row) -> str:
     return "nested virt" if vm["platform"].get("nested-virt") in {"true", "1"} else ""
 
 
-async def _limit(call: Call, ref: str, operation: str, **limits: int) -> str:
+async def _limit(call: Call, ref: str, operation: str, *beside: str, **limits: int) -> str:
+    """Set limits of a VM that is halted, or in one of the states beside that."""
     vm = call.db.get("VM", ref)
-    mark = Mark(vm, operation, lambda: assert_may(call, vm, operation, "Halted"))
+    mark = Mark(vm, operation, lambda: assert_may(call, vm, operation, "Halted", *beside))
     async with call.world.locks.marked(call, lambda: [mark]):
         _set_limits(call, vm, **limits)
     return ""
@@ -174,14 +175,15 @@ async def set_static_range(call: Call, ref: str, least: int, most: int) -> str:
 
 @call("VM.set_memory_dynamic_range(self: VM ref, min: int, max: int) -> void", has_async=True)
 async def set_dynamic_range(call: Call, ref: str, least: int, most: int) -> str:
-    vm = call.db.get("VM", ref)
-    assert_may(call, vm, "changing_dynamic_range", "Halted", "Running")
-    _set_limits(call, vm, dynamic_min=least, dynamic_max=most)
-    return ""
+    return await _limit(
+        call, ref, "changing_dynamic_range", "Running", dynamic_min=least, dynamic_max=most
+    )
 
 
 async def _set_one(call: Call, ref: str, name: str, value: int) -> str:
-    return await _limit(call, ref, f"changing_{name.partition('_')[0]}_range", **{name: value})
+    which = name.partition("_")[0]
+    beside = ("Running",) if which == "dynamic" else ()
+    return await _limit(call, ref, f"changing_{which}_range", *beside, **{name: value})
 
 
 @call("VM.set_memory_static_min(self: VM ref, value: int) -> void")

@@ -73,8 +73,6 @@ async def bring_to_life(
     def check() -> None:
         assert_may(call, vm, how, before)
         assert_no_template(vm, how)
-        if not force:
-            assert_pinned(vm)
 
     def disks() -> list[Mark]:
         vbds = call.db.rows("VBD", vm["VBDs"])
@@ -92,7 +90,7 @@ async def bring_to_life(
         await until_alone(call, vm)
         assert_power(vm, before)
         held = [row for row in devices_of(call, vm) if call.mark in row["current_operations"]]
-        host = await run_somewhere(call, vm, host, held, paused=paused, before=before)
+        host = await run_somewhere(call, vm, host, held, paused=paused, before=before, force=force)
         where = f"on host: {host['name_label']} (uuid: {host.uuid})"
         done = "started" if before == "Halted" else "resumed"
         tell(call, f"VM_{done.upper()}", vm, f"VM '{vm['name_label']}' {done} {where}")
@@ -102,11 +100,20 @@ async def bring_to_life(
 
 
 async def run_somewhere(
-    call: Call, vm: Row, host: Row | None, devices: list[Row], *, paused: bool, before: str
+    call: Call,
+    vm: Row,
+    host: Row | None,
+    devices: list[Row],
+    *,
+    paused: bool,
+    before: str,
+    force: bool = True,
 ) -> Row:
     """Place the VM and run it with devices that are held already: those alone are attached."""
     chosen = await _place(call, vm, host)
     try:
+        if not force:
+            assert_pinned(vm)
         with _marked_host(call, chosen, "vm_start" if before == "Halted" else "vm_resume"):
             await call.phase("placed")
             await _build(call, vm, chosen, devices, paused=paused, before=before)
@@ -173,15 +180,19 @@ def _assert_boots(vm: Row) -> None:
 
 def _choose(call: Call, vm: Row) -> Row:
     """
-    The host of the VM's affinity if it will do, else the one with most room.
+    The host of the VM's affinity if it will do, else the one with most room; the master only where
+    no other will do, unless the pool has no bias against it.
 
     Where none has room enough, memory is left out of account, and the start fails on the host.
     """
     hosts = possible_hosts(call, vm) or possible_hosts(call, vm, memory=False)
     if not hosts:
         raise ApiError("NO_HOSTS_AVAILABLE")
-    free = call.world.memory.free
-    chosen = max(hosts, key=lambda host: (host.ref == vm["affinity"], free(host)))
+    free, pool = call.world.memory.free, call.db.only("pool")
+    shunned = call.world.master() if pool.values.get("coordinator_bias") else None
+    chosen = max(
+        hosts, key=lambda host: (host.ref == vm["affinity"], host is not shunned, free(host))
+    )
     assert_can_boot_here(call, vm, chosen)
     return chosen
 

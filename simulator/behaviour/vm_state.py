@@ -38,10 +38,10 @@ def assert_may(
 
 
 def assert_no_template(vm: Row, operation: str) -> None:
+    if vm["is_a_snapshot"]:  # which is a template as well
+        raise ApiError("VM_IS_SNAPSHOT", vm.ref, operation)
     if vm["is_a_template"]:
         raise ApiError("VM_IS_TEMPLATE", vm.ref, operation)
-    if vm["is_a_snapshot"]:
-        raise ApiError("VM_IS_SNAPSHOT", vm.ref, operation)
     if vm["is_control_domain"]:
         raise ApiError("OPERATION_NOT_ALLOWED", "Operation not allowed on a control domain")
 
@@ -75,6 +75,12 @@ def assert_can_boot_here(call: Call, vm: Row, host: Row, *, memory: bool = True)
 def is_live(call: Call, host: Row) -> bool:
     metrics = call.db.find("host_metrics", host["metrics"])
     return metrics is not None and metrics["live"] is True
+
+
+def assert_live(call: Call, host: Row) -> None:
+    """Whatever a host is to do itself is forwarded to it."""
+    if not is_live(call, host):
+        raise ApiError("HOST_OFFLINE", host.ref)
 
 
 def _assert_settings(vm: Row) -> None:

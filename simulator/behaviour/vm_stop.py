@@ -147,7 +147,6 @@ async def hard_reboot(call: Call, ref: str) -> str:
 
 @call("VM.clean_reboot(vm: VM ref) -> void", has_async=True)
 async def clean_reboot(call: Call, ref: str) -> str:
-    assert_feature(call, call.db.get("VM", ref), "feature-reboot")
     return await _reboot(call, ref, "clean_reboot")
 
 
@@ -158,6 +157,8 @@ async def _reboot(call: Call, ref: str, how: str) -> str:
     def check() -> None:
         assert_may(call, vm, how, *states)
         assert_no_template(vm, how)
+        if how == "clean_reboot":
+            assert_feature(call, vm, "feature-reboot")
 
     mark = Mark(vm, how, check)
     async with call.world.locks.marked(call, lambda: [mark]):
@@ -200,10 +201,9 @@ async def destroy(call: Call, ref: str) -> str:
     vm = call.db.get("VM", ref)
 
     def check() -> None:
-        assert_may(call, vm, "destroy")
+        assert_may(call, vm, "destroy", "Halted", "Suspended")
         if vm["is_default_template"]:
             raise ApiError("VM_CANNOT_DELETE_DEFAULT_TEMPLATE", ref)
-        assert_power(vm, "Halted", "Suspended")
         if vm["is_control_domain"]:
             raise ApiError("OPERATION_NOT_ALLOWED", "Operation not allowed on a control domain")
 

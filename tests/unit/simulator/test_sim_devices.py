@@ -41,7 +41,7 @@ def test_a_vbd_is_checked_when_it_is_made(pretend: Pretend) -> None:
         made = pool.db.get("VBD", await pool.call("VBD.create", vbd(vm, vdi)))
         assert (made["userdevice"], made["currently_attached"]) == ("1", False)
         assert await pool.call("VM.get_allowed_VBD_devices", vm.ref) == [
-            str(n) for n in range(2, 16)
+            str(n) for n in range(2, 255)
         ]
         # Neither sharing nor the power state is asked about before the disk is attached.
         await pool.call("VBD.create", vbd(vm, vdi))
