@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scheduler.inventory import Inventory
-from scheduler.placement import HostRoom, Need, NoRoom, Placed, place, reserve
+from scheduler.placement import HostRoom, Need, NoRoom, Placed, reserve
 from xenlaunch import states
 from xenlaunch.errors import Refused
 from xenlaunch.ledger import Ledger
@@ -98,16 +98,14 @@ class Pass:
         """Who finds no room leaves none for its like: within a pass there is only ever less."""
         if need in self._hopeless:
             return self._hopeless[need]
-        if need.gpu:
-            hosts = self.inventory.with_gpus(hosts, need.gpu, self.reservations.held)
-        verdict = place(hosts.values(), need)
+        verdict = self.inventory.place(hosts, need, self.reservations.held)
         if isinstance(verdict, NoRoom):
             self._hopeless[need] = verdict
         return verdict
 
     def _admit(self, record: Record, verdict: Placed, need: Need, most: int) -> str:
         """The step to begin, or why not: then nothing is given away."""
-        shown = host_of(verdict.host).model_dump_json()
+        shown = host_of(verdict).model_dump_json()
         held, known, new = reservation_of(verdict, need), self.reservations, secrets.token_hex(8)
         step = self.ledger.admit(record.id, shown, held, most, (known.version, new), CROWD)
         if step not in ("full", "moved", "stale"):
@@ -148,7 +146,7 @@ def made_of(record: Record) -> tuple[str, str]:
 
 def reservation_of(verdict: Placed, need: Need) -> dict[str, Any]:
     """What is held for a launch until its VM has it: its memory, its GPU, its place in a group."""
-    held = {"host": verdict.host.ref, "memory": need.memory, "gpu": need.gpu}
+    held = {"host": verdict.host.ref, "memory": need.memory, "gpu": verdict.gpu}
     held["group"] = need.group.mark if need.group else ""
     return {name: value for name, value in held.items() if value != ""}
 
@@ -160,5 +158,6 @@ def never_fits(verdict: NoRoom, *, avoided: bool) -> Refused:
     return Refused(code, [f"{name}: {reason}" for name, reason in verdict.reasons], sentence)
 
 
-def host_of(room: HostRoom) -> Host:
-    return Host(ref=room.ref, uuid=room.uuid, name=room.name)
+def host_of(verdict: Placed) -> Host:
+    room = verdict.host
+    return Host(ref=room.ref, uuid=room.uuid, name=room.name, gpu=verdict.gpu)

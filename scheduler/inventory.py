@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from scheduler.placement import HostRoom, Need, overhead
+from scheduler.placement import HostRoom, Need, NoRoom, Placed, overhead, place
 from scheduler.reachable import OutOfReach, by_any, out_of_reach, srs_of
 from scheduler.taken import Taken
 from tasks import graphics, lookup
@@ -82,8 +82,7 @@ class Inventory:
         """
         if not wanted:
             return dict(hosts)
-        group, _, kind = wanted.partition(" ")
-        room = graphics.room(self.records, graphics.Wanted(group, kind))
+        room = graphics.room(self.records, graphics.Wanted.of(wanted))
         asking = {launch: one for launch, one in reservations.items() if one.get("gpu") == wanted}
         landed = self._taken.seen(asking).landed
         held = Counter(one["host"] for launch, one in asking.items() if launch not in landed)
@@ -92,6 +91,19 @@ class Inventory:
             free, idle = room.get(ref, (0, 0))
             found[ref] = replace(host, gpus=(free - held[ref], idle))
         return found
+
+    def place(
+        self, hosts: Mapping[str, HostRoom], need: Need, reservations: Reservations
+    ) -> Placed | NoRoom:
+        """Where a VM may go; of several groups of GPUs the first that has one free there."""
+        verdict: Placed | NoRoom = NoRoom((), never=True)
+        for gpu in (need.gpu, *need.other_gpus):
+            rooms = self.with_gpus(hosts, gpu, reservations)
+            found = place(rooms.values(), replace(need, gpu=gpu))
+            if isinstance(found, Placed):
+                return replace(found, gpu=gpu)
+            verdict = found if isinstance(verdict, NoRoom) and verdict.never else verdict
+        return verdict
 
     def need(
         self, request: LaunchRequest, avoid: Mapping[str, str], pinned: str = "", vm: str = ""
@@ -112,6 +124,7 @@ class Inventory:
         row = listed[0].record if listed else {}
         beyond = by_any([self._out_of_reach(request, copy) for copy in listed])
         off = self._off_net(request, listed)
+        gpu, *others = self._gpus(request, listed, vm) or ("",)
         memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
         limit = request.most_memory or int(row.get("memory_static_max", 0))
         most = request.vcpus_max or request.vcpus or int(row.get("VCPUs_max", 1))
@@ -120,7 +133,8 @@ class Inventory:
             memory=memory + overhead(limit, most, pv=pv, multiplier=float(multiplier)),
             vcpus=most,
             unrestricted=is_unrestricted(request, row),
-            gpu=self._gpu(request) if request.gpu else self._own_gpu(listed),
+            gpu=gpu,
+            other_gpus=tuple(others),
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
@@ -183,20 +197,22 @@ class Inventory:
             self._off_by_copy[copy.ref] = found
         return self._off_by_copy[copy.ref]
 
-    def _gpu(self, request: LaunchRequest) -> str:
-        """One that is not there at all is needed nowhere: `connect` will say."""
-        try:
-            found = graphics.find(request.gpu, self.records) if request.gpu else None
-        except PoolError:
-            return ""
-        return f"{found.group} {found.type}" if found else ""
+    def _gpus(self, request: LaunchRequest, listed: Sequence[Copy], vm: str) -> list[str]:
+        """The groups and types of which one will do: those of the VM, once it has one.
 
-    def _own_gpu(self, listed: Sequence[Copy]) -> str:
-        """That of the template, which its clone has."""
-        owners = {copy.ref for copy in listed[:1]}
+        One that is not there at all is needed nowhere: `connect` will say.
+        """
+        if request.gpu is None:
+            return self._gpus_of({copy.ref for copy in listed[:1]})
+        has = self._gpus_of({vm} if vm else set())
+        with suppress(PoolError):
+            return has or [one.word for one in graphics.find(request.gpu, self.records)]
+        return []
+
+    def _gpus_of(self, owners: set[str]) -> list[str]:
         rows = self.records.all("vgpu").values() if owners else ()
         found = (row for row in rows if row["VM"] in owners)
-        return next((f"{row['GPU_group']} {row['type']}" for row in found), "")
+        return [graphics.Wanted(row["GPU_group"], row["type"]).word for row in found][:1]
 
     def copies(self, wanted: str) -> tuple[Copy, ...]:
         """The copies of a template; none of one that is missing, or of which nobody can tell.

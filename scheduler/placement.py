@@ -47,6 +47,8 @@ class Need:
     vcpus: int = 1
     unrestricted: bool = False
     gpu: str = ""
+    other_gpus: tuple[str, ...] = ()
+    """Groups that would do as well."""
     preferred: str = ""
     pinned: bool = False
     avoid: tuple[tuple[str, str], ...] = ()
@@ -60,9 +62,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Placed:
-    """The host that was chosen."""
+    """The host that was chosen, and the virtual GPU that is to be had there."""
 
     host: HostRoom
+    gpu: str = ""
 
 
 @dataclass(frozen=True)

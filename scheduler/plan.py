@@ -1,13 +1,13 @@
 """What a launch would do, without doing it: every look-up and every rule, host by host."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scheduler.asking import Said, ask
 from scheduler.inventory import Inventory
 from scheduler.overview import Sight
-from scheduler.placement import HostRoom, Need, refusals
+from scheduler.placement import HostRoom, Need, Placed, refusals
 from scheduler.plan_drives import planned_drives
 from scheduler.plan_networks import planned_bridges, planned_networks
 from tasks import lookup
@@ -50,17 +50,16 @@ def plan(request: LaunchRequest, sight: Sight, pool_for: PoolFor) -> dict[str, A
         template = roomiest(inventory.records, copies(inventory, request.template)).ref
         need = inventory.need(request, {})
         answer |= {"memory": need.memory, "vcpus": need.vcpus}
-        rooms = _rooms(inventory, need, sight, answer["pool"])
+        held = sight.ledger.in_flight(answer["pool"])
+        hosts_now = inventory.hosts(held)
+        verdict = inventory.place(hosts_now, need, held)
+        need = replace(need, gpu=verdict.gpu) if isinstance(verdict, Placed) else need
+        rooms = inventory.with_gpus(hosts_now, need.gpu, held).values()
         answer["hosts"] = hosts(rooms, need, ask(request, template, inventory))
         fitting = [row["host"] for row in answer["hosts"] if row["fits"]]
         return answer | _pinned(request, inventory, answer["pool"], fitting)
     except PoolError as error:
         return answer | {"error": error.as_record()}
-
-
-def _rooms(inventory: Inventory, need: Need, sight: Sight, pool: str) -> Iterable[HostRoom]:
-    held = sight.ledger.in_flight(pool)
-    return inventory.with_gpus(inventory.hosts(held), need.gpu, held).values()
 
 
 def hosts(

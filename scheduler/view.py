@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from scheduler.inventory import Inventory
-from scheduler.placement import HostRoom, NoRoom, place
+from scheduler.placement import HostRoom, NoRoom
 from scheduler.strategies import Standing
 from xenlaunch.errors import Busy, PoolError
 from xenlaunch.ledger import Ledger
@@ -80,8 +80,7 @@ class Seen:
         alike = request.but(name="")
         if alike not in self._fits:
             need = self.inventory.need(request, {})
-            rooms = self.inventory.with_gpus(self.hosts, need.gpu, {}) if need.gpu else self.hosts
-            verdict = place(rooms.values(), need)
+            verdict = self.inventory.place(self.hosts, need, {})
             hopeless = verdict if isinstance(verdict, NoRoom) and verdict.never else None
             has_template = bool(self.inventory.copies(request.template))
             self._fits[alike] = Fit(need.memory, has_template, hopeless)

@@ -26,9 +26,19 @@ class Wanted:
     group: str
     type: str
 
+    @classmethod
+    def of(cls, word: str) -> "Wanted":
+        """As it stands in a reservation."""
+        group, _, kind = word.partition(" ")
+        return cls(group, kind)
 
-def find(asked: Gpu, records: lookup.Cache) -> Wanted:
-    """The group and the type; of several groups that have the type the one with most GPUs."""
+    @property
+    def word(self) -> str:
+        return f"{self.group} {self.type}"
+
+
+def find(asked: Gpu, records: lookup.Cache) -> tuple[Wanted, ...]:
+    """The groups that have the type, those with most GPUs first; there is one at least."""
     groups = records.all("gpu_group")
     if not records.all("pgpu"):
         said = "The pool has no GPU at all, and the request asks for one."
@@ -50,8 +60,8 @@ def find(asked: Gpu, records: lookup.Cache) -> Wanted:
             f"No group of GPUs has the type {asked.type or 'passthrough'!r} enabled"
             + (f", least of all {asked.group!r}." if asked.group else "."),
         )
-    group, kind = max(fitting, key=lambda pair: (fitting[pair], pair))
-    return Wanted(group, kind)
+    largest_first = sorted(fitting, key=lambda pair: (fitting[pair], pair), reverse=True)
+    return tuple(Wanted(*pair) for pair in largest_first)
 
 
 def types_of(asked: Gpu, records: lookup.Cache) -> list[str]:
@@ -71,7 +81,7 @@ def give_gpu(launch: Launch, pool: Pool) -> None:
     """Give the VM the virtual GPU that was asked for, in the place of its template's."""
     if launch.request.gpu is None:
         return
-    wanted = find(launch.request.gpu, pool.records)
+    wanted = reserved(launch) or find(launch.request.gpu, pool.records)[0]
     for ref, row in gpus_of(pool, launch.vm).items():
         if not is_marked(row, pool.mark("")):
             pool.do(f"vgpu:-{row['device']}", "VGPU.destroy", ref)
@@ -83,6 +93,13 @@ def give_gpu(launch: Launch, pool: Pool) -> None:
         makes="VGPU",
         find=lambda: marked(gpus_of(pool, launch.vm), mark),
     )
+
+
+def reserved(launch: Launch) -> Wanted | None:
+    """What the launch was given its host for."""
+    if launch.host is None or not launch.host.gpu:
+        return None
+    return Wanted.of(launch.host.gpu)
 
 
 def gpus_of(pool: Pool, vm: str) -> Mapping[str, Any]:

@@ -126,11 +126,15 @@ class LaunchRequest(Machine):
 
 
 class Host(Frozen):
-    """The host that a launch was given: its ref, uuid and name."""
+    """The host that a launch was given: its ref, uuid and name.
+
+    ``gpu``: the group and type of the virtual GPU that is reserved there, by their refs, or ''.
+    """
 
     ref: str
     uuid: str
     name: str
+    gpu: str = ""
 
 
 class TemplateDisk(Frozen):

@@ -63,6 +63,28 @@ def test_the_gpu_of_a_template_counts_as_one_that_is_asked_for(make_stack: MakeS
     ] == []
 
 
+def test_a_type_that_two_groups_have_is_taken_where_it_is_free(make_stack: MakeStack) -> None:
+    """Those of host-3 are a group of their own, which the larger one does not stand for."""
+    stack = make_stack("--pool", "gpus")
+    other = stack.call("GPU_group.create", "the other group")
+    hosts = {ref: row["name_label"] for ref, row in stack.rows("host").items()}
+    for ref, row in stack.rows("PGPU").items():
+        if hosts[row["host"]] == "host-3":
+            stack.call("PGPU.set_GPU_group", ref, other)
+    stack.call("GPU_group.update_enabled_VGPU_types", other)
+    stack.start_worker()
+    [pinned] = stack.submit(name="pinned", host="host-3", pin=True, **WHOLE)
+    ended = stack.ended([pinned, *stack.submit(4, **WHOLE)])
+
+    assert [status.error for status in ended] == [None] * 5
+    assert hosts_of(stack) == {"host-2": 3, "host-3": 2}
+    starts = [call for call in stack.pool.calls() if call["method"] == "Async.VM.start_on"]
+    assert [call["outcome"] for call in starts] == ["ok"] * 5
+    vm = stack.call("VM.get_by_uuid", ended[0].vm_uuid)
+    [gpu] = [row for row in stack.rows("VGPU").values() if row["VM"] == vm]
+    assert gpu["GPU_group"] == other
+
+
 def test_a_pool_without_gpus_says_so(make_stack: MakeStack) -> None:
     stack = make_stack()
     stack.start_worker()

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from scheduler.choosing import Choosing, home
-from scheduler.placement import HostRoom, Need
+from scheduler.placement import HostRoom, Need, place
 from tests.unit.core.lives import Lives, request
 from xenlaunch.errors import Busy, Refused
 from xenlaunch.ledger import Ledger
@@ -49,6 +49,7 @@ class Pools:
         return SimpleNamespace(
             hosts=lambda _: {pool: room},
             copies=lambda _: () if pool in self.without_template else ("a copy",),
+            place=lambda hosts, need, _: place(hosts.values(), need),
             need=lambda wanted, _: Need(wanted.least_memory or GIB, wanted.vcpus or 1),
         )
 

@@ -9,7 +9,7 @@ from scheduler.accept import accept
 from scheduler.choosing import named
 from scheduler.dispatch import PASSED_OVER, dispatch
 from scheduler.inventory import Inventory
-from scheduler.placement import HostRoom, Need, NoRoom
+from scheduler.placement import HostRoom, Need, NoRoom, Placed, place
 from tests.unit.core.lives import ERROR, POOL, Lives
 from xenlaunch import names, states
 from xenlaunch.errors import Busy
@@ -36,6 +36,11 @@ class Shelf:
             room = rooms[held["host"]]
             rooms[room.ref] = make_room(room.name, (room.free - held["memory"]) // GIB)
         return rooms
+
+    def place(
+        self, hosts: Mapping[str, HostRoom], need: Need, _held: Mapping[str, Any]
+    ) -> Placed | NoRoom:
+        return place(hosts.values(), need)
 
     def need(self, request: LaunchRequest, avoid: Mapping[str, str], *_made: str) -> Need:
         return Need(request.least_memory or GIB, request.vcpus or 1, avoid=tuple(avoid.items()))
