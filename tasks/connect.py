@@ -6,6 +6,7 @@ from tasks import attaching, graphics, lookup, remains, storage
 from tasks.binding import choices
 from tasks.copies import Copy, copies, reached_from, roomiest
 from tasks.hunt import loose_before
+from tasks.licence import check_licence
 from tasks.nets import net_of
 from tasks.setup import DRIVE, setup_sr
 from tasks.source import check_source
@@ -53,6 +54,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     chosen = pinned_template(copy, copy_to, tuple(disks.values()))
     chosen = chosen.but(copies=choices(request, listed))
     check_machine(request, row, is_8_2=lookup.has_8_2(pool.records))
+    check_licence(request, pool.records)
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
     check_guest(launch, row, pool)

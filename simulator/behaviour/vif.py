@@ -53,6 +53,9 @@ def free_devices(call: Call, vm: Row) -> list[str]:
 async def create(call: Call, args: Any) -> str:
     values = read_constructor("VIF", args)
     vm = call.db.get("VM", values["VM"])
+    allowed = values["ipv4_allowed"] or values["ipv6_allowed"]
+    if values["locking_mode"] == "locked" or allowed:
+        assert_licensed(call, "VIF_locking")
     device = values["device"]
     if not (device.isascii() and device.isdecimal()) or len(device) > 6:
         raise ApiError("INVALID_DEVICE", device)

@@ -6,7 +6,13 @@ import uuid
 from typing import Any, Final
 
 from simulator.behaviour import vbd, vif
-from simulator.behaviour.vm_state import COPYING, assert_may, assert_multiplier, assert_power
+from simulator.behaviour.vm_state import (
+    COPYING,
+    assert_may,
+    assert_multiplier,
+    assert_power,
+    is_licensed,
+)
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -118,7 +124,7 @@ def _set_limits(call: Call, vm: Row, **limits: int) -> None:
     new = {name: limits.get(name, vm[f"memory_{name}"]) for name in _LIMITS}
     in_order = new["static_min"] <= new["dynamic_min"] <= new["dynamic_max"] <= new["static_max"]
     is_pinned = in_order and new["dynamic_min"] == new["static_max"]
-    if (reason := _pinned_because(vm)) and not is_pinned:
+    if (reason := _pinned_because(call, vm)) and not is_pinned:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
     if new["static_min"] < 0 or not in_order:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION_ORDER")
@@ -127,16 +133,18 @@ def _set_limits(call: Call, vm: Row, **limits: int) -> None:
     call.db.set(vm, "memory_overhead", overhead_of(vm))
 
 
-def assert_pinned(vm: Row) -> None:
+def assert_pinned(call: Call, vm: Row) -> None:
     """A start that is not forced takes no memory that may vary where it may not."""
-    if (reason := _pinned_because(vm)) and vm["memory_dynamic_min"] < vm["memory_static_max"]:
+    if (reason := _pinned_because(call, vm)) and vm["memory_dynamic_min"] < vm["memory_static_max"]:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
 
 
-def _pinned_because(vm: Row) -> str:
+def _pinned_because(call: Call, vm: Row) -> str:
     """Why the VM's memory may not vary, if it may not."""
     if vm["is_control_domain"]:
         return "control domain"
+    if not is_licensed(call, "DMC"):
+        return "DMC"
     return "nested virt" if vm["platform"].get("nested-virt") in {"true", "1"} else ""
 
 

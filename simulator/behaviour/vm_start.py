@@ -113,7 +113,7 @@ async def run_somewhere(
     chosen = await _place(call, vm, host)
     try:
         if not force:
-            assert_pinned(vm)
+            assert_pinned(call, vm)
         with _marked_host(call, chosen, "vm_start" if before == "Halted" else "vm_resume"):
             await call.phase("placed")
             await _build(call, vm, chosen, devices, paused=paused, before=before)

@@ -77,6 +77,18 @@ def is_live(call: Call, host: Row) -> bool:
     return metrics is not None and metrics["live"] is True
 
 
+_RESTRICTIONS: Final = {"DMC": "restrict_dmc", "VIF_locking": "restrict_vif_locking"}
+
+
+def is_licensed(call: Call, feature: str) -> bool:
+    return bool(call.db.only("pool")["restrictions"].get(_RESTRICTIONS[feature]) != "true")
+
+
+def assert_licensed(call: Call, feature: str) -> None:
+    if not is_licensed(call, feature):
+        raise ApiError("LICENCE_RESTRICTION", feature)
+
+
 def assert_live(call: Call, host: Row) -> None:
     """Whatever a host is to do itself is forwarded to it."""
     if not is_live(call, host):
