@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from simulator.behaviour import pif
 from simulator.behaviour.host_work import change_domain
+from simulator.behaviour.vm_state import assert_licensed
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError

@@ -1,12 +1,13 @@
 """Virtual GPUs are few: a launch waits for one, and a pool without refuses it."""
 
 from collections import Counter
+from typing import Any
 
 from tests.flow.conftest import MakeStack
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
-WHOLE = {"gpu": {"type": "passthrough"}}
+WHOLE: dict[str, Any] = {"gpu": {"type": "passthrough"}}
 
 
 def hosts_of(stack: Stack) -> Counter[str]:

@@ -29,7 +29,7 @@ def test_what_it_leaves_out_is_refused(fields: dict[str, Any], key: str, feature
     with pytest.raises(Refused) as refused:
         check(fields, {key: "true"})
 
-    assert (refused.value.code, refused.value.params) == ("LICENCE_RESTRICTION", (feature,))
+    assert (refused.value.code, refused.value.params) == ("LICENCE_RESTRICTION", [feature])
     check(fields, {key: "false"})
     check(fields, {})
     check(PLAIN, {key: "true"})
