@@ -318,7 +318,7 @@ def test_a_disk_that_somebody_has_put_in_the_place_of_ours_stays(
     made_vm(lease, VM)
     lease.came_to_know(Made("VDI", ROOT))
     fill(world, lease)
-    lease.advance(lease.launch, names.VIFS)
+    lease.advance(lease.launch.but(vm=VM), names.VIFS)
     lease = lives.lease(lease.launch.id, names.VIFS)
     world.rows["VBD"]["1"]["VDI"] = EXISTING
     del world.rows["VBD"]["3"]
