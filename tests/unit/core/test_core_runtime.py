@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from celery import Celery
 
-from scheduler.placement import HostRoom, Need
+from scheduler.placement import HostRoom, Need, place
 from tests.unit.core.lives import POOL, Lives, request
 from workers import duties as module
 from workers.duties import Dispatching, Duties, Recovering
@@ -134,6 +134,7 @@ class Inventories(Duties):
         return SimpleNamespace(
             hosts=lambda _: rooms,
             copies=lambda _: ("a copy",),
+            place=lambda hosts, need, _: place(hosts.values(), need),
             need=lambda *_: Need(GIB),
             records=SimpleNamespace(check=lambda: None),
         )
