@@ -12,6 +12,7 @@ from scheduler.taken import Taken
 from tasks import graphics, lookup
 from tasks.copies import Copy, copies, interfaces_of
 from tasks.nets import Net, native, net_of
+from tasks.suits import is_on, platform_of
 from xenlaunch.copying import CopyRequest
 from xenlaunch.disks import ExistingDisk, Iso
 from xenlaunch.errors import PoolError, Refused
@@ -132,7 +133,7 @@ class Inventory:
         return Need(
             memory=memory + overhead(limit, most, pv=pv, multiplier=float(multiplier)),
             vcpus=most,
-            unrestricted=is_unrestricted(request, row),
+            unrestricted=is_on(platform_of(request, row), "vcpu-unrestricted"),
             gpu=gpu,
             other_gpus=tuple(others),
             preferred=self._preferred(request),
@@ -236,12 +237,6 @@ class Inventory:
 def _add(found: OutOfReach, net: Net) -> None:
     found.ever.update(net.shut)
     found.now.update(net.away)
-
-
-def is_unrestricted(request: LaunchRequest, template: Mapping[str, Any]) -> bool:
-    """Whether XAPI starts the VM on a host with fewer CPUs than the VM has."""
-    platform = {**template.get("platform", {}), **request.platform}
-    return platform.get("vcpu-unrestricted") in {"true", "1"}
 
 
 def _room(ref: str, row: Mapping[str, Any], metrics: Mapping[str, Any], taken: int) -> HostRoom:

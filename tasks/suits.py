@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks import lookup
+from tasks.shape import DEVICE_MODEL
 from xenlaunch.errors import Refused
 from xenlaunch.fields import show_size
 from xenlaunch.machine import nested_key
@@ -40,7 +41,7 @@ def check_kind(request: LaunchRequest, template: Mapping[str, Any]) -> None:
 
 def check_firmware(request: LaunchRequest, template: Mapping[str, Any]) -> None:
     firmware = request.firmware or template["HVM_boot_params"].get("firmware", "bios")
-    model = request.platform.get("device-model", "")
+    model = request.platform.get(DEVICE_MODEL, "")
     if (firmware, model) in NO_BOOT:
         raise Refused(
             "VALUE_NOT_SUPPORTED",
@@ -87,7 +88,7 @@ def most_cpus(request: LaunchRequest, template: Mapping[str, Any]) -> int:
 
 def check_sockets(request: LaunchRequest, template: Mapping[str, Any]) -> None:
     """What the request says of sockets, or else the template: XAPI looks when the VM starts."""
-    cores = {**template["platform"], **request.platform_wanted()}.get("cores-per-socket")
+    cores = platform_of(request, template).get("cores-per-socket")
     most = most_cpus(request, template)
     if cores is not None and (int_of(cores) < 1 or most % int_of(cores)):
         raise Refused(
@@ -96,6 +97,18 @@ def check_sockets(request: LaunchRequest, template: Mapping[str, Any]) -> None:
             f"{most} vCPUs of a VM of the template {template['name_label']!r} do not make whole "
             f"sockets of {cores} cores: choose another number, or give cores_per_socket.",
         )
+
+
+def platform_of(
+    request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool = False
+) -> dict[str, str]:
+    """What the VM's ``platform`` will say; a template that is missing says nothing."""
+    return {**template.get("platform", {}), **request.platform_wanted(is_8_2=is_8_2)}
+
+
+def is_on(platform: Mapping[str, str], key: str) -> bool:
+    """Whether XAPI takes a key of ``platform`` for true."""
+    return platform.get(key) in {"true", "1"}
 
 
 def int_of(text: str) -> int:
@@ -111,10 +124,10 @@ def check_memory(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2:
     nests = request.platform_wanted(is_8_2=is_8_2).get(nested_key(is_8_2=is_8_2))
     if nests is None and request.memory is None:
         return
-    platform = {**template["platform"], **request.platform_wanted(is_8_2=is_8_2)}
+    platform = platform_of(request, template, is_8_2=is_8_2)
     least = request.least_memory or int(template["memory_dynamic_min"])
     most = request.most_memory or int(template["memory_static_max"])
-    if platform.get(nested_key(is_8_2=is_8_2)) in {"true", "1"} and least < most:
+    if is_on(platform, nested_key(is_8_2=is_8_2)) and least < most:
         name = template["name_label"]
         raise Refused(
             "MEMORY_NOT_FIXED",

@@ -1,7 +1,5 @@
 """A VM goes where its disks can be reached, and it is not found out by trying."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,11 +73,9 @@ EACH: dict[str, Any] = {
 
 
 @pytest.fixture
-def each(make_stack: MakeStack, tmp_path: Path) -> Stack:
+def each(make_described: MakeStack) -> Stack:
     """Three hosts, each with a storage of its own, and the template on all of these."""
-    described = tmp_path / "pool.json"
-    described.write_text(json.dumps(EACH))
-    made = make_stack("--pool", str(described), time_scale=0.02)
+    made = make_described(EACH, time_scale=0.02)
     made.start_worker()
     return made
 

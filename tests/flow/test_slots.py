@@ -1,9 +1,7 @@
 """Each SR and each host has as many of our calls as it has slots, and no sooner more."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,11 +108,9 @@ ONE_COPY = {
 
 @pytest.mark.timeout(180)
 def test_no_more_whole_disks_are_copied_to_an_sr_at_once_than_it_has_slots_for(
-    make_stack: MakeStack, tmp_path: Path
+    make_described: MakeStack,
 ) -> None:
-    described = tmp_path / "pool.json"
-    described.write_text(json.dumps(ONE_COPY))
-    stack = make_stack("--pool", str(described))
+    stack = make_described(ONE_COPY)
     stack.pool.settings["copy_slots"] = 3
     stack.pool.control("PUT", "/latency", {"VDI.copy per GiB": 0.1})
     stack.start_worker(concurrency=4)

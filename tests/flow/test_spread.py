@@ -1,7 +1,5 @@
 """Templates on several SRs: copies are made and removed by whoever lives, one each and no more."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,11 +21,9 @@ SLOW = {"method": "VM.copy", "phase": "row", "action": "delay", "seconds": 2.0}
 
 
 @pytest.fixture
-def idle(make_stack: MakeStack, tmp_path: Path) -> Stack:
+def idle(make_described: MakeStack) -> Stack:
     """A pool with one template on one of its SRs, and no worker yet."""
-    described = tmp_path / "pool.json"
-    described.write_text(json.dumps(POOL))
-    return make_stack("--pool", str(described))
+    return make_described(POOL)
 
 
 @pytest.fixture

@@ -354,6 +354,22 @@ local function move(to, t)
   end
 end
 
+-- What one launch alone may have until it has ended: its MACs, and the disks that it writes to. Those
+-- are in ARGV from some place on; the first that another launch has claimed, or nil.
+local function claim(pool, from)
+  local claims, mine = P .. 'macs:' .. pool, redis.call('HGET', key, 'macs') or ''
+  for i = from, #ARGV do
+    local owner = redis.call('HGET', claims, ARGV[i])
+    if owner and owner ~= id then return ARGV[i] end
+  end
+  for i = from, #ARGV do
+    redis.call('HSET', claims, ARGV[i], id)
+    local known = string.find(' ' .. mine .. ' ', ' ' .. ARGV[i] .. ' ', 1, true)
+    if not known then mine = mine .. ' ' .. ARGV[i] end
+  end
+  set('macs', mine)
+end
+
 local function free_macs()
   local r = get('pool', 'macs')
   if not (r[1] and r[2]) then return end
