@@ -19,6 +19,8 @@ class Line:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
+        # A loop holds its tasks weakly, and who has heard one end of a connection close holds none.
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     @property
     def url(self) -> str:
@@ -61,6 +63,7 @@ class Line:
 
     async def _serve(self, ours: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         lines = [back]
+        self._serving.add(asyncio.current_task())
         # The end of the line cancels this: asyncio would complain of it.
         with suppress(OSError, asyncio.CancelledError):
             target = self._address.hostname, self._address.port
@@ -69,6 +72,7 @@ class Line:
             await asyncio.gather(self._forth(ours, onward), self._back(theirs, back))
         for line in lines:
             line.transport.abort()
+        self._serving.discard(asyncio.current_task())
 
     async def _forth(self, ours: asyncio.StreamReader, onward: asyncio.StreamWriter) -> None:
         while chunk := await _read(ours):
