@@ -170,12 +170,14 @@ class Door:
         reach = self.runtime.reach(lease.launch.pool)
         reach.permit()
         pool = Pool(reach, lease, self.clock)
+        pool.catch_up()
         return self.undo(lease, pool) if self.step == names.UNDO else self.forward(lease, pool)
 
     def forward(self, lease: Lease, pool: Pool) -> Any:
         pool.records.ready(READY_SECONDS)
         with naming(pool.records):
             launch = body(lease.launch, self.step)(lease.launch, pool)
+        pool.conclude()
         if self.step != names.POLL:
             steps = steps_of(lease.record.fields["request"])
             lease.advance(launch, following(self.step, steps))
@@ -197,11 +199,14 @@ class Door:
         """False where more has come to be known meanwhile that is to be undone."""
         if lease.record.outcome == states.WAITING:
             came = again(lease.launch, pool, list(lease.calls))
+            pool.conclude()
             return (
                 lease.again(came.step, came.anew) if isinstance(came, Again) else lease.undone(came)
             )
         remove = destroy if lease.record.outcome == states.DESTROYED else undo
-        return lease.undone(remove(lease.launch, pool))
+        left = remove(lease.launch, pool)
+        pool.conclude()
+        return lease.undone(left)
 
     # What happens next
 

@@ -85,6 +85,19 @@ def test_xapi_restarts_between_any_two_phases(make_stack: MakeStack) -> None:
     Agreement(stack, before, ended).assert_holds(("Disk", "Disk"))
 
 
+@pytest.mark.parametrize("phase", ["row", "vif"])
+def test_what_a_broken_clone_left_goes_with_its_tasks(make_stack: MakeStack, phase: str) -> None:
+    """A disk may be gone, and with it its VBD, before anybody has read the task that removed it."""
+    stack = make_stack()
+    stack.start_worker()
+    before = stack.lasting()
+    ended = launch_amid_restarts(stack, [("VM.clone", "clone", phase, "before")])
+
+    removed = [call for call in stack.changing_calls() if call["method"] == "Async.VDI.destroy"]
+    assert removed
+    Agreement(stack, before, ended).assert_holds(("Disk", "Disk"))
+
+
 @pytest.mark.timeout(SECONDS + 60)
 def test_the_master_moves_in_the_middle_of_a_batch(make_stack: MakeStack) -> None:
     stack = make_stack("--listen-all", "--host-workers", "64", time_scale=0.02)

@@ -31,7 +31,7 @@ from xenlaunch.errors import (
 )
 from xenlaunch.lease import DONE, OPEN, Call, Lease, Made
 from xenlaunch.xapi.known import Known
-from xenlaunch.xapi.pending import Outcome, find_marked, mark_headers, mark_of, settle
+from xenlaunch.xapi.pending import SUCCESS, Outcome, find_marked, mark_headers, mark_of, settle
 from xenlaunch.xapi.reach import Reach
 
 NULL: Final = "OpaqueRef:NULL"
@@ -50,6 +50,9 @@ SLOT_SECONDS: Final = 3600.0
 
 Thousands wait for a slot at once, and each that looks costs what a step costs that does something.
 """
+
+CONCLUDE_SECONDS: Final = 60.0
+"""For so long after a call was begun its end is waited for by a step that needs it no more."""
 
 _TRIES: Final = 3
 
@@ -147,6 +150,32 @@ class Pool(Known):
             self._session.end(call.login)
         self._send(key, UPLOAD, (vdi, content), "")
         self._came_out(key, "")
+
+    def catch_up(self) -> None:
+        """Write down which calls the pool has carried out since, whether or not the step asks.
+
+        A step that is done again does not come by what is gone: that call would keep its slot.
+        """
+        for key, call in self._under_way():
+            outcome = self._outcome(call.task)
+            if outcome.status == SUCCESS:
+                self._came_out(key, self._settled(key, call.task, call.method, outcome))
+
+    def conclude(self) -> None:
+        """Leave no call of a step that is done open, nor its task in the pool."""
+        self.catch_up()
+        for key, call in self._under_way():
+            outcome = self._outcome(call.task)
+            if outcome.ended:
+                with suppress(PoolError):
+                    self._settled(key, call.task, call.method, outcome)
+                self._lease.failed(key)
+            elif self._clock() < call.since + CONCLUDE_SECONDS:
+                raise Parked("the pool to finish what it had begun", call.task, CONCLUDE_SECONDS)
+
+    def _under_way(self) -> list[tuple[str, Call]]:
+        calls = self._lease.calls.items()
+        return [(key, call) for key, call in calls if call.state == OPEN and call.task]
 
     def quiesce(self, finders: Mapping[str, Finder]) -> None:
         """Stop whatever still runs in the pool for this launch, and wait until it has stopped."""
