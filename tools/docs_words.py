@@ -210,6 +210,15 @@ _DRIVE: Final = {
 }
 
 FIELDS: Final[dict[str, dict[str, str]]] = {
+    "Batch": {
+        "count": "How many launches; a list has as many as stand in it.",
+        "name": "The pattern of their names, with `{}` or `{index}`; of a list, the batch's name.",
+        "overrides": "What differs for some: each says for which by its `index` or its `name`.",
+        "min_count": "Where fewer than that can come up, all of the batch is undone.",
+        "tolerate": "Where more fail than that (a number, or a percentage of all), what has not "
+        "begun is cancelled.",
+        "all_or_nothing": "The same as a `min_count` of all.",
+    },
     "LaunchRequest": {
         "name": "The VM's name once its launch succeeds. It cannot begin with `xenlaunch:`.",
         "template": "Name or uuid of a template, or else of a halted VM or a snapshot. Templates "

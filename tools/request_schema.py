@@ -1,12 +1,13 @@
-"""The JSON Schema of a request: the models' own, with the words of the docs on each field."""  # noqa: INP001  tools are run from the checkout, and are no package
+"""The JSON Schema of a request and of a batch: the models', with the docs' words on each field."""  # noqa: INP001  tools are run from the checkout, and are no package
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
 from tools.docs_words import FIELDS
+from xenlaunch.batch_file import BatchFields
 from xenlaunch.model import LaunchRequest
-from xenlaunch.schema import FILE
+from xenlaunch.schema import BATCH, FILE
 
 SCHEMA: Final = Path(__file__).resolve().parents[1] / "xenlaunch" / FILE
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -15,6 +16,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 def schema_text() -> str:
     """The schema as it lies in the package."""
     made = LaunchRequest.model_json_schema()
+    made["$defs"][BATCH] = BatchFields.model_json_schema()
     for name, kind in {"LaunchRequest": made, **made["$defs"]}.items():
         explain(kind, FIELDS.get(name, {}))
     title = {"$schema": DIALECT, "title": "A request of xenlaunch"}

@@ -29,7 +29,7 @@ from xenlaunch.errors import (
 )
 from xenlaunch.model import LaunchRequest, LaunchStatus
 from xenlaunch.progress import Progress, conclude, last_line
-from xenlaunch.schema import schema
+from xenlaunch.schema import file_schema, schema
 from xenlaunch.shell import (
     BAD_INPUT,
     DONE,
@@ -249,9 +249,10 @@ cli.add_command(template)
 
 
 @cli.command(name="schema")
-def schema_() -> int:
+@click.option("--file", "of_file", is_flag=True, help="Of a request file, which may be a batch.")
+def schema_(*, of_file: bool) -> int:
     """Print the JSON Schema of a request, for editors and programs."""
-    click.echo(json.dumps(schema(), indent=2))
+    click.echo(json.dumps(file_schema() if of_file else schema(), indent=2))
     return DONE
 
 

@@ -2,11 +2,13 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 
 from tests.docs.pages import Block, blocks
 from tests.support.any_requests import SCHEMA, VALID
@@ -15,6 +17,7 @@ from xenlaunch import LaunchRequest
 from xenlaunch.batch_file import Said, read_asked
 from xenlaunch.cli import cli
 from xenlaunch.errors import BadRequest
+from xenlaunch.schema import file_schema, schema
 
 EXAMPLES = [block for block in blocks("yaml") if "template:" in block.text]
 EVERY_CASE = [
@@ -23,16 +26,24 @@ EVERY_CASE = [
 GOOD = {"name": "web", "template": "debian-12"}
 
 
+VALID_FILE = Draft202012Validator(file_schema())
+
+
 def faults(request: Any) -> list[str]:
     return [error.message for error in VALID.iter_errors(request)]
 
 
-def test_it_is_a_schema_and_the_command_prints_it() -> None:
-    VALID.check_schema(SCHEMA)
-    printed = json.loads(CliRunner().invoke(cli, ["schema"]).output)
+@pytest.mark.parametrize(("options", "made"), [([], schema()), (["--file"], file_schema())])
+def test_it_is_a_schema_and_the_command_prints_it(options: list[str], made: Any) -> None:
+    Draft202012Validator.check_schema(made)
+    assert json.loads(CliRunner().invoke(cli, ["schema", *options]).output) == made
+    assert made["version"]
 
-    assert printed.pop("version")
-    assert printed == SCHEMA
+
+def test_all_that_a_schema_refers_to_is_in_it() -> None:
+    for made in (schema(), file_schema()):
+        used = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(made)))
+        assert used == set(made["$defs"])
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=[block.id for block in EXAMPLES])
@@ -43,6 +54,32 @@ def test_the_examples_of_the_docs(block: Block) -> None:
     shared = {name: value for name, value in said.items() if name not in ("batch", "launches")}
     for request in said.get("launches", [{}]):
         assert faults({**shared, **request}) == []
+    assert [error.message for error in VALID_FILE.iter_errors(said)] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"batch": {"count": 0}},
+        {"batch": {"count": 2, "colour": "red"}},
+        {"batch": {"count": 2, "overrides": [{"index": 0}]}},
+        {"batch": {"count": 2, "overrides": [{"index": 1, "memory": "lots"}]}},
+        {"launches": []},
+        {"launches": [{"name": "web", "colour": "red"}]},
+        {"launches": [{"batch": {"count": 2}}]},
+        {"colour": "red"},
+        {"memory": "lots"},
+        {"guest": {"user_data_file": ""}},
+    ],
+    ids=str,
+)
+def test_what_no_file_may_say_the_schema_of_files_refuses(wrong: dict[str, Any]) -> None:
+    said = {**GOOD, **wrong}
+    with pytest.raises(BadRequest):
+        read_asked(io.StringIO(json.dumps(said)), "web.yaml", Said())
+    assert list(VALID_FILE.iter_errors(said)) != []
+    if "batch" not in wrong:
+        assert list(VALID_FILE.iter_errors([said])) != []
 
 
 @pytest.mark.parametrize("case", EVERY_CASE, ids=[case.name for case in EVERY_CASE])
