@@ -31,7 +31,7 @@ def race(stack: Stack, nic: Mapping[str, Any]) -> None:
     ended = stack.ended(launches, 150)
     assert [(one.state, one.error) for one in ended] == [("succeeded", None)] * RACERS
     assert {one.host for one in ended} == {f"host-{n}" for n in range(1, RACERS + 1)}
-    stack.assert_nothing_held()
+    stack.assert_no_task_is_left()
 
 
 def network_of_the_racers(stack: Stack) -> Mapping[str, Any]:

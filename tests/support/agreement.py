@@ -29,6 +29,7 @@ class Agreement:
         self._assert_parts()
         self._assert_rest()
         self._stack.assert_nothing_held()
+        self._stack.assert_no_task_is_left()
 
     def _new(self, cls: str) -> list[Mapping[str, Any]]:
         return [row for ref, row in self._after[cls].items() if ref not in self._before[cls]]

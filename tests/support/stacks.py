@@ -153,7 +153,7 @@ class Stack:
         return [call for call in calls if not call["method"].startswith(aside)]
 
     def assert_nothing_held(self) -> None:
-        """No slot, place in a line, wait or claim outlives its launch, nor an ended pool task."""
+        """No slot, reservation, place in a line, wait or claim outlives its launch."""
         kinds = (
             *("inflight", "ready", "parked", "waiting", "fair"),
             *("macs", "hunting", "networks"),
@@ -164,7 +164,9 @@ class Stack:
             assert not self.ledger.store.redis.exists(key), f"{key} is not empty"
         wait_until(lambda: not self.ledger.due(1000), 10, "what is due has been looked at")
         wait_until(lambda: not due_batches(self.ledger), 5, "every batch has been looked at")
-        # XAPI keeps few of them: who has read how a call ended takes its task away.
+
+    def assert_no_task_is_left(self) -> None:
+        """XAPI keeps few tasks: who has read how a call ended takes its task away."""
         ours = (row for row in self.pool.state().get("task", {}).values() if _is_ours(row))
         assert [(row["name_label"], row["other_config"]) for row in ours] == []
 
