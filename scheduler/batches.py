@@ -36,8 +36,7 @@ def attend(ledger: Ledger, batch: str) -> bool:
     if ruling is not None:
         rulings.rule(ledger, batch, ruling.what, ruling.why, status.ruling_no)
         return True
-    if is_to_be_carried_out(status):
-        rulings.carry_out(ledger, status)
+    if is_to_be_carried_out(status) and rulings.ENDING not in rulings.carry_out(ledger, status):
         return not status.carried  # what had escaped is looked for again a little later
     rulings.batch_seen(ledger, batch, status.news)
     return False

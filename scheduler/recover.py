@@ -3,13 +3,18 @@
 A lost message, a dead worker, a missed event and a broker that was away are all the same case here.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from scheduler.deadline import give_up
 from xenlaunch import states
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
+
+ACCEPT_SECONDS: Final = 2.0
+"""For so long one pass gives launches their pools, which may have to be asked for that."""
 
 
 class Actions(Protocol):
@@ -28,16 +33,28 @@ class Recovery:
 
     ledger: Ledger
     actions: Actions
+    clock: Callable[[], float] = time.monotonic
 
     def sweep(self, limit: int = 500) -> int:
-        """Look at everything that is due, but what waits in a queue; how many that was."""
+        """Look at everything that is due, but what waits in a queue; how many that was.
+
+        Who needs a pool yet comes last: a slow one is asked then, and nobody is to wait for that.
+        """
         looked = 0
+        new: list[Record] = []
         for launch in self.ledger.due(limit):
             # One by one: what is sent for one makes the queue longer for the next.
             if self.ledger.postpone(launch):
                 looked += 1
                 for record in self.ledger.records([launch]):
-                    self.attend(record)
+                    if is_new(record):
+                        new.append(record)
+                    else:
+                        self.attend(record)
+        until = self.clock() + ACCEPT_SECONDS
+        for record in new:
+            if self.clock() < until:  # else it is due again in a moment
+                self.attend(record)
         return looked
 
     def look(self, launch: str) -> None:
@@ -57,7 +74,7 @@ class Recovery:
         elif record.start_by and give_up(self.ledger, record):
             self.look(record.id)
         elif record.state == states.WAITING:
-            if not record.pool and not self.actions.accept(record):
+            if is_new(record) and not self.actions.accept(record):
                 self.look(record.id)
         elif record.parked:
             self._wake(record)
@@ -69,3 +86,8 @@ class Recovery:
         step = self.ledger.wake(record.id)
         if step:
             self.actions.begin(record.id, step)
+
+
+def is_new(record: Record) -> bool:
+    """Whether a launch has no pool yet."""
+    return record.state == states.WAITING and not record.pool

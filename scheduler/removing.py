@@ -194,9 +194,9 @@ class SweepingHands:
         find: Finder | None = None,  # noqa: ARG002  the next pass looks for what this one came to
         on: Collection[str] = (),
     ) -> str:
-        for occupied in on:  # no call of a sweep occupies more than one
-            self._borrow(occupied)
         try:
+            for occupied in on:  # no call of a sweep occupies more than one
+                self._borrow(occupied)
             return self._run(key, method, params, what, seconds)
         finally:
             self._sweep.give_back()

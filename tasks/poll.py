@@ -53,7 +53,7 @@ def check_running(pool: Pool, record: Mapping[str, Any]) -> None:
     uuid, state = str(record["uuid"]), str(record["power_state"])
     if state == "Running":
         check_host(pool, uuid, record["resident_on"])
-    elif pool.retries and is_at_rest(record):
+    elif pool.waited(HOST_DOWN) and is_at_rest(record):
         raise Place("HOST_WENT_DOWN", [], "It went down while the VM ran there.")
     else:
         raise Refused(

@@ -146,7 +146,7 @@ def remove_drive(launch: Launch, pool: Pool) -> tuple[Leftover, ...]:
     except (Refused, *PASSING) as error:
         if look(pool, "VDI", vdi) is None:
             return ()
-        if isinstance(error, PASSING) and pool.retries < PATIENCE:
+        if isinstance(error, PASSING) and pool.in_a_row(error.code) < PATIENCE:
             raise
         return (left(pool, vdi, error.message.rstrip(".")),)
     return ()

@@ -42,7 +42,7 @@ def start(launch: Launch, pool: Pool) -> Launch:
     except Place as elsewhere:
         leave(launch, pool, elsewhere)
     except OutcomeUnknown as unknown:
-        if pool.retries < LOOKS:
+        if pool.in_a_row(unknown.code) < LOOKS:
             raise
         leave(launch, pool, unknown)
     return launch

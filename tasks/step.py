@@ -246,7 +246,7 @@ class Door:
 
         Time in line for a slot, or until a call is over, is no trouble.
         """
-        often = int(lease.record.retries or 0) >= TRIES.get(type(wait), math.inf)
+        often = lease.in_a_row(wait.code) >= TRIES.get(type(wait), math.inf)
         return self.step != names.UNDO and (often or lease.troubled(self.clock()) > PATIENCE)
 
     def another_host(self, lease: Lease, elsewhere: Place) -> None:

@@ -55,7 +55,7 @@ def undo(launch: Launch, pool: Pool, aside: frozenset[str] = frozenset()) -> tup
             failed += attempt("VDI", remove_disk, pool, vdi)
     end_round(pool)
     passing = [error for _, _, error in failed if isinstance(error, PASSING)]
-    if passing and pool.retries < PATIENCE:
+    if passing and pool.in_a_row(passing[0].code) < PATIENCE:
         raise passing[0]
     return (*named(pool), *(leftover(pool, cls, ref, error) for cls, ref, error in failed))
 

@@ -12,6 +12,7 @@ from tasks.looking import look
 from xenlaunch import names
 from xenlaunch.errors import Busy
 from xenlaunch.model import Launch
+from xenlaunch.users import SLACK_MS
 from xenlaunch.xapi.pool import Pool
 
 
@@ -29,6 +30,9 @@ def know_copied_disks(launch: Launch, pool: Pool) -> None:
 
 def check_unused(launch: Launch, pool: Pool, renamed: str) -> None:
     """Raise `Busy` while somebody may use the copy; ``renamed``: the call that took its name."""
+    if pool.now() < pool.since(renamed) + SLACK_MS / 1000:
+        said = "The copy took its name a moment ago: who has not heard of it may still choose it."
+        raise Busy("TEMPLATE_IN_USE", [launch.vm], said)
     users = pool.users(launch.vm, renamed)
     if users:
         shown = ", ".join(users[:3])

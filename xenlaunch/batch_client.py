@@ -21,7 +21,7 @@ from xenlaunch.errors import (
 )
 from xenlaunch.ledger import Ledger
 from xenlaunch.model import MAX_BATCH, LaunchRequest, LaunchStatus
-from xenlaunch.rulings import carry_out, rule
+from xenlaunch.rulings import ENDING, carry_out, rule
 from xenlaunch.tokens import repeatable
 
 LOOK_EVERY: Final = 1.0
@@ -140,7 +140,7 @@ class BatchCalls(ABC):
         if status.succeeded == status.count:
             raise TooLate(NOTHING_FAILED.format(batch))
         verdicts = set(self._ruled(batch, AGAIN, "Begun again by its owner."))
-        if not verdicts & {"undoing", "waiting", "done"}:
+        if not verdicts & {"undoing", "waiting", "done", ENDING}:
             raise TooLate((UNTOLD if "untold" in verdicts else NOTHING_FAILED).format(batch))
         self._nudge(batch)
         return self.batch_status(batch)

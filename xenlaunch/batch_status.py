@@ -62,8 +62,13 @@ class BatchStatus(Frozen):
 
     @classmethod
     def of(cls, fields: Mapping[str, str], known: int) -> Self:
-        """From the batch's hash, and how many launches of it are known."""
-        unknown = max(0, int(fields["count"]) - known)
+        """From the batch's hash, and how many launches of it are known.
+
+        Those that nobody has written down, as their sender died, count as on their way until a
+        ruling has been carried out on all that there are.
+        """
+        there = int(fields.get("written", known)) if "carried" in fields else known
+        unknown = max(0, int(fields["count"]) - there)
         counts: dict[str, Any] = {state: int(fields.get(state, 0)) for state in states.PUBLIC}
         counts[states.WAITING] -= unknown
         return cls(

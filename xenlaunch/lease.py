@@ -84,6 +84,11 @@ class Lease:
         since = [at for known, at in met.items() if code in ("", known)]
         return max(0.0, now - min(since) / 1000) if since else 0.0
 
+    def in_a_row(self, code: str) -> int:
+        """How often in a row this step has been tried again for trouble of this code."""
+        record = self.record
+        return int(record.in_a_row or 0) if record.retried_for == code else 0
+
     # Calls
 
     def intend(self, key: str, call: Call) -> None:

@@ -21,6 +21,9 @@ CANCELLED_BY_OWNER: Final = {
     "message": "Cancelled by its owner.",
 }
 
+ENDING: Final = "ending"
+"""The verdict on a launch that is to begin again and must end first: the ruling waits for it."""
+
 NUDGE: Final = "all:batches"
 """What whoever decides about batches is woken by. No pool's name has a colon in it."""
 
@@ -49,7 +52,8 @@ def carry_out(ledger: Ledger, batch: BatchStatus) -> list[str]:
         verdicts = _all(ledger, "reopen", launches, states.DESTROYED, keep, number, "")
     if batch.ruling == AGAIN:
         verdicts = _all(ledger, "reopen", launches, states.WAITING, keep, number, "")
-    ledger.store.run("carried", batch.id, number)
+    if ENDING not in verdicts:
+        ledger.store.run("carried", batch.id, number)
     return verdicts
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from xenlaunch import names, states
 from xenlaunch.ledger import Ledger
 from xenlaunch.record import Record
+from xenlaunch.store import reachable
 
 SLACK_MS: Final = 2_000
 """For how long a process may believe what the pool's events have not told it yet."""
@@ -12,8 +13,12 @@ SLACK_MS: Final = 2_000
 
 def users(ledger: Ledger, pool: str, template: str, since: float) -> list[str]:
     """The launches of a pool that chose this template before that moment (seconds), or may have."""
-    launches = [*ledger.in_flight(pool), *ledger.waiting(pool, limit=0)]
-    records = ledger.records(launches)
+    store = ledger.store
+    with reachable(), store.redis.pipeline(transaction=True) as both:  # one moves to the other
+        both.hkeys(store.key("inflight", pool))
+        both.zrange(store.key("waiting", pool), 0, -1)
+        in_flight, waiting = both.execute()
+    records = ledger.records([*in_flight, *waiting])
     return [one.id for one in records if is_user(one, template, int(since * 1000))]
 
 

@@ -43,6 +43,7 @@ if ARGV[7] ~= '' then
     redis.call('ZADD', P .. 'batches', t, ARGV[7])
   end
   redis.call('ZADD', batch .. ':launches', ARGV[8], id)
+  redis.call('HINCRBY', batch, 'written', 1)
   redis.call('HINCRBY', batch, 'waiting', -1)
   redis.call('HINCRBY', batch, ARGV[3], 1)
   if ARGV[3] == 'failed' then

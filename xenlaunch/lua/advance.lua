@@ -6,6 +6,6 @@ local t = now()
 count_step(t)
 release()
 set('step', ARGV[4], 'learnt', ARGV[5], 'last_fence', ARGV[3])
-redis.call('HDEL', key, 'retries')
+redis.call('HDEL', key, 'retries', 'in_a_row')
 wish(t + ARGV[6])
 return 'ok'

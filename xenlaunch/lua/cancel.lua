@@ -2,7 +2,11 @@
 -- -> 'gone' | 'ended' | 'late' | 'undoing' | 'asked' | 'done' | 'stale' (there is a later ruling) | 'begun'
 local function has_begun(state, step)
   if state == 'waiting' then return step ~= 'connect' end
-  if state == 'running' then return redis.call('EXISTS', key .. ':calls') == 1 end
+  if state == 'running' then
+    local clone = redis.call('HGET', key .. ':calls', 'clone')
+    local sent = clone and cjson.decode(clone).state ~= 'failed'
+    return sent or redis.call('EXISTS', key .. ':made') == 1
+  end
   return state ~= 'undoing' or redis.call('HGET', key, 'outcome') ~= 'waiting'
 end
 local r = get('state', 'lease', 'lease_until', 'batch', 'step')

@@ -5,6 +5,10 @@ if r[2] and r[3] == 'running' then return 'cancel' end
 local t = now()
 set('lease_until', t + ARGV[4])
 look_at(t + ARGV[4])
-redis.call('HDEL', key, 'start_by')  -- it has begun
+local by = ARGV[5] == 'clone' and redis.call('HGET', key, 'start_by')
+if by then  -- it has begun, unless the clone is refused (`outcome`)
+  redis.call('HDEL', key, 'start_by')
+  set('begins_by', by)
+end
 redis.call('HSET', key .. ':calls', ARGV[5], ARGV[6])
 return 'ok'

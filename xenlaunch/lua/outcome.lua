@@ -12,6 +12,8 @@ if ARGV[3] ~= '' then
   local call = cjson.decode(ARGV[4])
   if not known or rank(cjson.decode(known)) <= rank(call) then
     redis.call('HSET', key .. ':calls', ARGV[3], ARGV[4])
+    local by = ARGV[3] == 'clone' and call.state == 'failed' and redis.call('HGET', key, 'begins_by')
+    if by then set('start_by', by) end
     if call.state ~= 'open' and redis.call('HGET', key, 'slots_of') == ARGV[3] then
       call_over(call.state == 'done', call.value)
     end

@@ -11,6 +11,10 @@ set('parked', cjson.encode({ what = ARGV[4], ref = ARGV[5], since = t, deadline 
 if trouble ~= '' then meet(trouble, t) end
 if again then
   redis.call('HINCRBY', key, 'retries', 1)
+  if redis.call('HGET', key, 'retried_for') ~= trouble then
+    set('retried_for', trouble, 'in_a_row', 0)
+  end
+  redis.call('HINCRBY', key, 'in_a_row', 1)
   free_idle_slots()
 end
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'parked:' .. r[5], ARGV[5], id) end

@@ -185,7 +185,8 @@ end
 -- `slots_of`, until that call is over. Whoever frees one gives it to the next in line, at once.
 local function has_slot(pool, what)
   local r = redis.call('HMGET', P .. 'slots:' .. pool, 'now:' .. what, 'most:' .. what)
-  return redis.call('ZCARD', P .. 'slot:' .. pool .. ':' .. what) < tonumber(r[1] or r[2] or 1)
+  local most = tonumber(r[2] or 1)
+  return redis.call('ZCARD', P .. 'slot:' .. pool .. ':' .. what) < math.min(r[1] or most, most)
 end
 
 local function hold_slot(pool, what)
@@ -277,12 +278,15 @@ local function batch_news(batch)
   nudge('all:batches')
 end
 
--- What lies of a batch is kept for so long from now on (ms).
+-- What lies of a batch is kept for so long from now on (ms), and no shorter while any of it goes on.
 local function keep_batch(batch, keep)
-  for _, part in ipairs({ '', ':launches', ':failed' }) do
-    redis.call('PEXPIRE', P .. 'batch:' .. batch .. part, keep)
-  end
+  local b = P .. 'batch:' .. batch
+  if redis.call('HEXISTS', b, 'ended') == 0 then keep = math.max(keep, redis.call('PTTL', b)) end
+  for _, part in ipairs({ '', ':launches', ':failed' }) do redis.call('PEXPIRE', b .. part, keep) end
 end
+
+-- Of a batch that has expired nothing is counted any more.
+local function is_kept(batch) return redis.call('HEXISTS', P .. 'batch:' .. batch, 'id') == 1 end
 
 -- What is ruled for a batch is carried out launch by launch: a later ruling ends it.
 local function ruled(batch, number)
@@ -302,19 +306,20 @@ end
 
 -- A batch is counted as its launches move. `lost` are those that ended without a VM that stays.
 local function lost(batch)
-  if redis.call('HSETNX', key, 'lost', 1) == 1 then
+  if is_kept(batch) and redis.call('HSETNX', key, 'lost', 1) == 1 then
     redis.call('HINCRBY', P .. 'batch:' .. batch, 'lost', 1)
   end
 end
 
 local function found_again(batch)
-  if redis.call('HDEL', key, 'lost') == 1 then
+  if is_kept(batch) and redis.call('HDEL', key, 'lost') == 1 then
     redis.call('HINCRBY', P .. 'batch:' .. batch, 'lost', -1)
   end
 end
 
 local function count_in_batch(batch, before, after, t)
   local b = P .. 'batch:' .. batch
+  if not is_kept(batch) then return end
   redis.call('HINCRBY', b, before, -1)
   redis.call('HINCRBY', b, after, 1)
   if after == 'failed' or after == 'cancelled' then lost(batch) end
@@ -393,7 +398,7 @@ local function finish_launch(state, t)
   if pool then redis.call('HDEL', P .. 'hunting:' .. pool, id) end
   if pool then redis.call('HDEL', P .. 'networks:' .. pool, id) end
   if redis.call('HDEL', key, 'setup') == 1 then set('untold', 1) end
-  redis.call('HDEL', key, 'start_by')
+  redis.call('HDEL', key, 'start_by', 'begins_by')
   set('ended', t)
   look_at(t + 1000)
   tell('state')
@@ -409,7 +414,7 @@ local function begin_undo(outcome, failure, t)
   free_idle_slots()
   release()
   move('undoing', t)
-  redis.call('HDEL', key, 'retries', 'start_by')
+  redis.call('HDEL', key, 'retries', 'in_a_row', 'start_by', 'begins_by')
   set('failed_at', failed_at, 'step', 'undo', 'outcome', outcome, 'error', failure)
   wish(t)
   tell('state')
@@ -427,7 +432,7 @@ local function begin_again(step, t)
   ready('SREM')
   local r = get('pool', 'macs', 'start_within')
   if r[1] then redis.call('HDEL', P .. 'hunting:' .. r[1], id) end
-  redis.call('HDEL', key, 'host', 'outcome', 'error', 'failed_at', 'retries', 'reason', 'kept')
+  redis.call('HDEL', key, 'host', 'outcome', 'error', 'failed_at', 'retries', 'in_a_row', 'reason', 'kept')
   set('step', step)
   move('waiting', t)
   if step == 'connect' then redis.call('HDEL', key, 'learnt') else set('kept', 1) end

@@ -2,6 +2,7 @@
 -- because its batch is. 'destroyed' or 'waiting', how long a batch is kept, of a batch's ruling its
 -- number (else ''), where all of the batch is undone the error that says so (else '')
 -- -> 'undoing' | 'waiting' | 'done' (it is so) | 'lives' | 'nothing' (to be done) | 'gone'
+-- | 'ending' (it is on its way to its end, and can begin again only then)
 -- | 'untold' (what its guest was to be told went with its end) | 'stale' (there is a later ruling)
 local r = get('state', 'outcome', 'leftovers', 'batch', 'pool', 'failed_at', 'step', 'adopted',
   'lost', 'ruled')
@@ -10,9 +11,12 @@ local ruling, undone = ARGV[5] or '', ARGV[6] or ''
 if not state then return 'gone' end
 if ruling ~= '' and not ruled(r[4], ruling) then return 'stale' end
 if state == 'undoing' and r[2] == wanted then return 'undoing' end
-if not ENDED[state] then return 'lives' end
-local left = (r[3] or '[]') ~= '[]'
 local again = wanted == 'waiting'
+if not ENDED[state] then
+  local ending = state == 'undoing' or redis.call('HEXISTS', key, 'cancel') == 1
+  return again and ruling ~= '' and ending and 'ending' or 'lives'
+end
+local left = (r[3] or '[]') ~= '[]'
 if not again and state ~= 'succeeded' and (not left or undone ~= '') then
   return state == 'destroyed' and 'done' or 'nothing'
 end
@@ -33,7 +37,7 @@ if r[4] and r[4] ~= '' then
   if again and ruling ~= '' then set('ruled', ruling) end
 end
 if r[5] then redis.call('ZREM', P .. 'leftovers:' .. r[5], id) end
-redis.call('HDEL', key, 'ended', 'leftovers', 'cancel', 'retries', 'resent', 'avoid')
+redis.call('HDEL', key, 'ended', 'leftovers', 'cancel', 'retries', 'in_a_row', 'resent', 'avoid')
 if undone ~= '' then set('error', undone) end
 if again then  -- whoever waits for its end waits for the next one
   redis.call('HDEL', key, 'result')

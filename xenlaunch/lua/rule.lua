@@ -6,8 +6,9 @@
 local b = P .. 'batch:' .. id
 local r = redis.call('HMGET', b, 'id', 'ruling', 'ruling_no', 'succeeded', 'carried')
 local function goes_on()
-  local c = redis.call('HMGET', b, 'waiting', 'running', 'undoing', 'count')
-  local unknown = math.max(0, c[4] - redis.call('ZCARD', b .. ':launches'))
+  local c = redis.call('HMGET', b, 'waiting', 'running', 'undoing', 'count', 'written')
+  local known = r[5] and c[5] or redis.call('ZCARD', b .. ':launches')
+  local unknown = math.max(0, c[4] - known)
   return (c[1] or 0) - unknown + (c[2] or 0) + (c[3] or 0) > 0
 end
 local function is_undone()

@@ -12,8 +12,9 @@ if ARGV[11] ~= '' then set('setup', ARGV[11]) end
 if ARGV[12] ~= '0' then set('start_within', ARGV[12], 'start_by', t + ARGV[12]) end
 redis.call('ZADD', P .. 'state:waiting', t, id)
 look_at(t)
-if ARGV[7] ~= '' and redis.call('HDEL', P .. 'batch:' .. ARGV[7], 'carried') == 1 then
-  batch_news(ARGV[7])
+if ARGV[7] ~= '' and is_kept(ARGV[7]) then
+  redis.call('HINCRBY', P .. 'batch:' .. ARGV[7], 'written', 1)
+  if redis.call('HDEL', P .. 'batch:' .. ARGV[7], 'carried') == 1 then batch_news(ARGV[7]) end
 end
 tell('state')
 return 'new'

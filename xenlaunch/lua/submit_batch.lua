@@ -14,7 +14,7 @@ if known then
   return 'same'
 end
 redis.call('HSET', batch, 'id', id, 'digest', ARGV[3], 'count', ARGV[4], 'name', ARGV[5],
-  'submitted', now(), 'waiting', ARGV[4])
+  'submitted', now(), 'waiting', ARGV[4], 'written', 0)
 redis.call('ZADD', P .. 'batches', now(), id)
 redis.call('PEXPIRE', batch, ARGV[6])
 redis.call('PEXPIRE', batch .. ':launches', ARGV[6])

@@ -63,10 +63,9 @@ class Known:
         """The step from which the launch has turned to its undo."""
         return self._lease.record.failed_at
 
-    @property
-    def retries(self) -> int:
-        """How often in a row this step has found the pool busy."""
-        return int(self._lease.record.retries or 0)
+    def in_a_row(self, code: str) -> int:
+        """How often in a row this step has been tried again for trouble of this code."""
+        return self._lease.in_a_row(code)
 
     @property
     def touched(self) -> bool:
@@ -77,6 +76,10 @@ class Known:
         """How often this call has been begun."""
         call = self._lease.calls.get(key)
         return call.attempt if call else 0
+
+    def since(self, key: str) -> float:
+        """When this call was begun for the last time, in seconds."""
+        return self._lease.calls[key].since
 
     def deed(self) -> str:
         """What is written on the VM of this launch when it becomes its owner's."""
@@ -127,7 +130,7 @@ class Known:
 
     def users(self, template: str, renamed: str) -> list[str]:
         """The launches that had chosen this template when that call took its name, or may have."""
-        return self._lease.users(template, self._lease.calls[renamed].since)
+        return self._lease.users(template, self.since(renamed))
 
     def use(self, bridges: Sequence[str]) -> None:
         """Have these networks of the deployment's stay until the launch has ended.

@@ -107,6 +107,7 @@ def test_its_batch_is_looked_at_again(lives: Lives) -> None:
     """More of its batch may have failed while it was being undone, and was not to be stopped."""
     lease = undone_to_begin_anew(lives)
     lives.redis.hset(lives.key("launch", lease.launch.id), "batch", "b-1")
+    lives.redis.hset(lives.key("batch", "b-1"), "id", "b-1")
     lease.again(names.CONNECT, ["clone"])
 
     assert lives.redis.hget(lives.key("batch", "b-1"), "waiting") == "1"

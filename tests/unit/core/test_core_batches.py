@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from scheduler.batches import look_at_batches
-from tests.unit.core.lives import DEPLOYMENT, ERROR, FAILURE, POOL, Lives, made_vm, request, result
+from tests.unit.core.lives import (
+    DEPLOYMENT,
+    ERROR,
+    FAILURE,
+    POOL,
+    Lives,
+    call,
+    made_vm,
+    request,
+    result,
+)
 from xenlaunch import names, rulings, states
 from xenlaunch.batch_ledger import batch_status, submit_batch
 from xenlaunch.batch_status import BatchStatus
@@ -166,6 +176,9 @@ def test_who_waits_for_a_slot_and_has_made_nothing_has_not_begun(batches: Batche
     batches.ledger.join(launches[0], POOL, [])
     batches.lives.admit(launches[0])
     lease = batches.lives.lease(launches[0])
+    lease.remember("which copy", "the first")
+    lease.intend("clone", call("Async.VM.clone"))
+    lease.failed("clone", "OTHER_OPERATION_IN_PROGRESS")
     lease.park("a slot", "slot", 60.0)
     batches.bring(launches[1], "f")
     batches.settle(launches)

@@ -1,5 +1,6 @@
 """When a VM goes to another host: only when it is sure that it does not run where it was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,10 +30,14 @@ class Cache:
         return self.rows.get(cls, {}).get(ref)
 
 
-def starting(lives: Lives, retries: int = 0) -> Lease:
+def starting(lives: Lives, lost: Sequence[str] = ()) -> Lease:
+    """The step `start`, which has been tried again for trouble of these codes."""
     lease = lives.leased(names.START)
+    for code in lost:
+        lease.park("the pool", "", 60, retry=True, trouble=code)
+        lives.ledger.wake(lease.launch.id)
+        lease = lives.lease(lease.launch.id, names.START)
     lease.launch = lease.launch.but(vm=VM, vm_uuid="u-vm")
-    lease.record.fields = {**lease.record.fields, "retries": str(retries)}
     return lease
 
 
@@ -67,13 +72,18 @@ def test_a_vm_that_runs_after_all_goes_nowhere(lives: Lives) -> None:
 
 def test_an_unknown_outcome_is_looked_at_before_another_host_is_tried(lives: Lives) -> None:
     lost = error("CANNOT_CONTACT_HOST", HOST)
+    often = [lost.code] * LOOKS
 
     with pytest.raises(OutcomeUnknown):
-        carry_out(pool_with("Halted"), starting(lives, LOOKS - 1), lost)
+        carry_out(pool_with("Halted"), starting(lives, often[1:]), lost)
+    with pytest.raises(OutcomeUnknown):
+        carry_out(pool_with("Halted"), starting(lives, [*often, "POOL_BUSY_HERE"]), lost)
+    with pytest.raises(OutcomeUnknown):
+        carry_out(pool_with("Halted"), starting(lives, ["POOL_BUSY_HERE"] * LOOKS), lost)
     with pytest.raises(Place):
-        carry_out(pool_with("Halted"), starting(lives, LOOKS), lost)
+        carry_out(pool_with("Halted"), starting(lives, often), lost)
     with pytest.raises(Busy):
-        carry_out(pool_with("Paused"), starting(lives, LOOKS), lost)
+        carry_out(pool_with("Paused"), starting(lives, often), lost)
 
 
 def test_a_start_on_another_host_is_another_call(lives: Lives) -> None:
@@ -106,7 +116,6 @@ def checked(
     state: str,
     *,
     live: bool,
-    retries: int = 0,
     waited: float = 0,
     met: str = "HOST_DOWN",
 ) -> None:
@@ -115,7 +124,6 @@ def checked(
         lease.park("its host", "", 60, retry=True, trouble=met)
         lives.ledger.wake(lease.launch.id)
         lease = lives.lease(lease.launch.id, names.POLL)
-    lease.record.fields = {**lease.record.fields, "retries": str(retries)}
     metrics = {"OpaqueRef:m": {"live": live}}
     cache = Cache({"host": {HOST: _host()}, "host_metrics": metrics})
     since = int(lease.record.step_since or 0) / 1000
@@ -150,9 +158,11 @@ def test_a_host_that_goes_down_after_a_long_wait_for_the_guest_is_waited_for(liv
 
 def test_a_vm_whose_host_is_back_without_it_goes_to_another(lives: Lives) -> None:
     with pytest.raises(Place):
-        checked(lives, "Halted", live=True, retries=1)
+        checked(lives, "Halted", live=True, waited=1)
 
 
 def test_a_vm_that_halted_by_itself_is_not_started_again(lives: Lives) -> None:
     with pytest.raises(Refused, match="console"):
         checked(lives, "Halted", live=True)
+    with pytest.raises(Refused, match="console"):
+        checked(lives, "Halted", live=True, waited=1, met="POOL_BUSY_HERE")

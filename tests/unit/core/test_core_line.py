@@ -298,6 +298,20 @@ def test_who_has_begun_to_be_cloned_may_take_its_time(lives: Lives) -> None:
     assert not give_up(lives.ledger, record)
 
 
+def test_whose_clone_the_pool_has_refused_has_not_begun(lives: Lives) -> None:
+    lease = lives.leased(names.CLONE, start_within=30)
+    start_by = lives.ledger.record(lease.launch.id).start_by
+    lease.remember("which copy", "the first")
+    assert lives.ledger.record(lease.launch.id).start_by == start_by
+    lease.intend("clone", call())
+    lease.failed("clone", "OTHER_OPERATION_IN_PROGRESS")
+
+    assert lives.ledger.record(lease.launch.id).start_by == start_by
+    lease.intend("clone", call())
+    lease.came_out("clone", "OpaqueRef:vm")
+    assert lives.ledger.record(lease.launch.id).start_by == ""
+
+
 def test_who_is_sent_to_another_host_before_its_clone_has_no_more_time(lives: Lives) -> None:
     lease = lives.leased(names.CLONE, start_within=30)
     lease.another_host(names.CLONE, "u-h1", "is full")

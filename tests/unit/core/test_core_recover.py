@@ -232,6 +232,17 @@ def test_a_backlog_does_not_multiply_itself(lives: Lives) -> None:
     assert longest == again == len(launches)
 
 
+def test_who_needs_a_pool_keeps_nobody_else_waiting_and_not_for_long(
+    lives: Lives, actions: Recorded
+) -> None:
+    new, goes_on = [lives.submitted() for _ in range(3)], lives.running()
+    make_due(lives, goes_on)
+    times = iter([0.0, 1.0, 3.0, 5.0])
+    Recovery(lives.ledger, actions, clock=lambda: next(times)).sweep()
+
+    assert actions.done == [("begin", goes_on, names.CONNECT), ("accept", new[0])]
+
+
 def test_who_was_claimed_is_not_waited_for(lives: Lives) -> None:
     """A message that a worker has taken is none that others could take."""
     lives = lives.but(resend=1, resend_most=1, lease=1)

@@ -190,6 +190,15 @@ def test_a_pool_that_says_it_is_too_much_gets_half_and_then_more_again(lives: Li
     assert seen == ["2", "1", "1", "2", "3", None]
 
 
+def test_what_is_set_lower_holds_at_once_also_while_it_is_found_out(lives: Lives) -> None:
+    lease = cloning(lives)
+    take(lease, SR1, most=8)
+    sent(lease)
+    lease.failed("clone", "TOO_MANY_PENDING_TASKS")
+
+    assert [take(cloning(lives), SR1, most=1) for _ in range(3)] == [SR1, "", ""]
+
+
 def _fails_as_written(lease: Lease) -> None:
     lease.failed("clone", "SR_FULL")
 

@@ -234,7 +234,8 @@ def test_a_pool_that_is_busy_is_tried_again_for_a_while(lives: Lives, world: Wor
     with pytest.raises(Busy):
         carry_out(world, lease)
     assert NEW not in world.rows["VDI"]
-    lease.record.fields = {**lease.record.fields, "retries": str(undoing.PATIENCE)}
+    often = {"retried_for": "VDI_IN_USE", "in_a_row": str(undoing.PATIENCE)}
+    lease.record.fields = {**lease.record.fields, **often}
     left = carry_out(world, lease)
     assert {one.cls for one in left} == {"VM", "VDI"}
 
