@@ -22,7 +22,7 @@ MAX_SIZE: Final = 1 << 20
 
 _WORD = re.compile(r"\w+")
 
-_PLAIN = frozenset({"null", "bool", "int", "str", "seq", "map"})
+_PLAIN = frozenset({"null", "bool", "int", "float", "str", "seq", "map"})
 
 
 class _Loader(yaml.SafeLoader):
@@ -53,7 +53,8 @@ class _Loader(yaml.SafeLoader):
 
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]{1,16}", "-+0123456789"),
+    ("float", r"[-+]?([0-9]{1,15}\.[0-9]{0,15}|\.[0-9]{1,15})", "-+.0123456789"),
     ("null", r"~|null|Null|NULL|", "~nN"),
 ):
     _Loader.add_implicit_resolver(

@@ -252,3 +252,27 @@ def test_a_file_that_cannot_be_told_is_said(tmp_path: Path, guest: str, sentence
     with pytest.raises(BadRequest) as bad:
         read_beside(tmp_path, guest)
     assert bad.value.message == f"{tmp_path}/web.yaml:3: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("1.5", 1.5),
+        ("-.5", -0.5),
+        ("2.", 2.0),
+        ("0x1f", 31),
+        ("12", 12),
+        ("1e3", "1e3"),
+        ("10.1.2.3", "10.1.2.3"),
+        (".inf", ".inf"),
+        ("0o17", "0o17"),
+        ("007", "007"),
+        ("'1.5'", "1.5"),
+        (f"{'9' * 400}.0", f"{'9' * 400}.0"),
+    ],
+)
+def test_what_a_guest_is_told_has_its_numbers(written: str, value: object) -> None:
+    given = read(f"name: web\ntemplate: t\nguest: {{user_data: {{a: {written}}}}}")
+
+    assert given.guest is not None
+    assert given.guest.user_data == {"a": value}
