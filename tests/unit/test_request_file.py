@@ -90,7 +90,7 @@ GOOD = "name: web\ntemplate: debian-12\n"
         ("name: web", ":1: template is missing."),
         (GOOD + "colour: red", ":3: colour is not a field of a request."),
         (GOOD + "vcpus: 0", ":3: vcpus must be at least 1 (it is 0)."),
-        (GOOD + "vcpus: 2.5", ":3: vcpus is not a whole number (it is '2.5')."),
+        (GOOD + "vcpus: 2.5", ":3: vcpus is not a whole number (it is 2.5)."),
         (
             GOOD + "memory: lots",
             ":3: memory is not a size: write it like 512MiB or 2GiB (it is 'lots').",
