@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.errors import ApiError
 from simulator.snapshot import Snapshot
-from simulator.values import Int32
+from simulator.values import Int32, digits
 
 if TYPE_CHECKING:
     from simulator.db import Database, Row, Table
@@ -247,9 +247,10 @@ def _generation(token: str) -> int:
     if not token:
         return 0
     first, _, second = token.partition(",")
-    if not (first.isdecimal() and second.isdecimal()):
+    generation = digits(first)
+    if generation is None or digits(second) is None:
         raise ApiError("EVENT_FROM_TOKEN_PARSE_FAILURE", token)
-    return int(first)
+    return generation
 
 
 def _discard(groups: dict[Any, set[Waiter]], key: Any, waiter: Waiter) -> None:

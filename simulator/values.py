@@ -31,6 +31,8 @@ class Int32(int):
 
 
 EPOCH: Final = Datetime("19700101T00:00:00Z")
+#: the first number that is too large for 64 bits
+_MOST: Final = 2**63
 _MOMENT: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z?$")
 
 
@@ -45,6 +47,35 @@ def moment(seconds: float) -> Datetime:
     '19700101T00:00:00Z'
     """
     return Datetime(time.strftime("%Y%m%dT%H:%M:%SZ", time.gmtime(seconds)))
+
+
+def int64(text: str) -> int:
+    """
+    The number that a text says, as XAPI reads one; ValueError where it says none.
+
+    >>> int64("-42")
+    -42
+    >>> int64("9223372036854775808")
+    Traceback (most recent call last):
+    ValueError: no number of 64 bits
+    """
+    number = int(text) if text.isascii() else _MOST
+    if -_MOST <= number < _MOST:
+        return number
+    raise ValueError("no number of 64 bits")
+
+
+def digits(text: str) -> int | None:
+    """
+    The number that a text of nothing but digits says.
+
+    >>> digits("0042"), digits("-1"), digits("\u0664"), digits("9" * 5000)
+    (42, None, None, None)
+    """
+    try:
+        return int64(text) if text.isdecimal() else None
+    except ValueError:  # Python reads no number of more than 4300 digits
+        return None
 
 
 def shown(value: Any) -> str:
@@ -74,18 +105,12 @@ def _string(value: Any) -> str:
 
 
 def _int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    elif isinstance(value, str):
-        try:
-            number = int(value)
-        except ValueError:
-            raise failure("Int64.of_string") from None
-    else:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise _expected("int64", value)
-    if -(2**63) <= number < 2**63:
-        return number
-    raise failure("Int64.of_string")
+    try:
+        return int64(str(value))
+    except ValueError:
+        raise failure("Int64.of_string") from None
 
 
 def _float(value: Any) -> float:
@@ -93,7 +118,7 @@ def _float(value: Any) -> float:
         return float(value)
     if isinstance(value, str):
         try:
-            return float(value)
+            return float(value if value.isascii() else "")
         except ValueError:
             raise failure("float_of_string") from None
     raise _expected("float", value)

@@ -14,7 +14,7 @@ from xml.parsers import expat
 
 from simulator.errors import Malformed
 from simulator.snapshot import Snapshot
-from simulator.values import Datetime, Int32
+from simulator.values import Datetime, Int32, int64
 
 _DEPTH_MAX: Final = 200
 _SCALARS: Final = frozenset(
@@ -115,9 +115,9 @@ class _Name(str):
 def _scalar(tag: str, text: str) -> Any:
     try:
         if tag == "double":
-            return float(text)
+            return float(text if text.isascii() else "")
         if tag in {"i4", "int", "i8"}:
-            return int(text)
+            return int64(text)
         if tag == "base64":  # no call takes it: it is of a wrong type, but no nonsense
             return base64.b64decode(text)
     except ValueError:

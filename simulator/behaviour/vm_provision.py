@@ -16,6 +16,7 @@ from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
 from simulator.locks import Mark
+from simulator.values import int64
 
 _DESCRIPTION: Final = "Created by template provisioner"
 
@@ -60,7 +61,8 @@ def read_disks(text: str) -> list[_Disk]:
     def start(tag: str, has: dict[str, str]) -> None:
         if tag == "disk":
             bootable, type_ = has.get("bootable") == "true", has.get("type", "system")
-            disks.append(_Disk(has["device"], int(has["size"]), has.get("sr", ""), bootable, type_))
+            size = int64(has["size"])
+            disks.append(_Disk(has["device"], size, has.get("sr", ""), bootable, type_))
 
     if text:
         parser = expat.ParserCreate()

@@ -9,7 +9,7 @@ from simulator.behaviour import gpu
 from simulator.errors import ApiError
 from simulator.locks import exclude
 from simulator.memory import is_hvm, needed_by
-from simulator.values import NULL
+from simulator.values import NULL, digits
 
 if TYPE_CHECKING:
     from simulator.calls import Call
@@ -117,9 +117,10 @@ def _unsupported(crash: str, why: str) -> ApiError:
 
 def _assert_sockets(vm: Row) -> None:
     cores = vm["platform"].get("cores-per-socket", "1")
-    if not (cores.isascii() and cores.isdigit() and int(cores)):
+    number = digits(cores)
+    if not number:
         raise ApiError("INVALID_VALUE", "platform:cores-per-socket", cores)
-    if vm["VCPUs_max"] % int(cores):
+    if vm["VCPUs_max"] % number:
         raise ApiError("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", str(vm["VCPUs_max"]), cores)
 
 

@@ -115,10 +115,9 @@ def test_logging_out_wakes_who_waits_in_the_session(pretend: Pretend) -> None:
 
 def test_bad_tokens_and_subscriptions(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
-        assert await pool.refused("event.from", ["vm"], "x", 0.0) == [
-            "EVENT_FROM_TOKEN_PARSE_FAILURE",
-            "x",
-        ]
+        for token in ("x", f"{'1' * 5000},0", f"0,{'1' * 5000}", f"{2**63},0", "\u0664,0", "-1,0"):
+            refused = await pool.refused("event.from", ["vm"], token, 0.0)
+            assert refused == ["EVENT_FROM_TOKEN_PARSE_FAILURE", token]
         assert await pool.refused("event.from", ["vm/"], "", 0.0) == [
             "EVENT_SUBSCRIPTION_PARSE_FAILURE",
             "vm/",

@@ -59,6 +59,9 @@ def test_refusals_in_xml(
         ("VM.set_name_label", "<int>5</int>", "Expected string, got 'I(5)'"),
         ("VM.set_affinity", "<int>5</int>", "Expected string, got 'I(5)'"),
         ("VM.add_tags", "<nil/>", "Expected string, got 'N'"),
+        ("VM.set_user_version", "9" * 5000, "Int64.of_string"),
+        ("VM.set_user_version", "\u0664", "Int64.of_string"),
+        ("VM.set_HVM_shadow_multiplier", "\u0664", "float_of_string"),
     ],
 )
 def test_a_wrong_type_is_an_internal_error(

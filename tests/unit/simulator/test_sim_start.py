@@ -131,6 +131,22 @@ def test_the_checks_of_the_vm_come_in_their_order(pretend: Pretend) -> None:
     pretend(scenario)
 
 
+@pytest.mark.parametrize("cores", ["0", "x", "-1", "\u0662", "1" * 5000])
+def test_sockets_have_a_number_of_cores(pretend: Pretend, cores: str) -> None:
+    async def scenario(pool: Any) -> None:
+        vm = await pool.vm()
+        await pool.call("VM.set_platform", vm.ref, {"cores-per-socket": cores})
+
+        refused = await pool.refused("VM.start", vm.ref, False, False)
+        assert refused == ["NO_HOSTS_AVAILABLE"]
+        host = pool.one("host", "host-1").ref
+        refused = await pool.refused("VM.start_on", vm.ref, host, False, False)
+        assert refused == ["INVALID_VALUE", "platform:cores-per-socket", cores]
+        assert await pool.call("VM.get_possible_hosts", vm.ref) == []
+
+    pretend(scenario)
+
+
 def test_start_without_a_host_says_only_that_there_is_none(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         vm = await pool.vm()
