@@ -166,24 +166,24 @@ async def _put_back(call: Call, source: Row, vm: Row) -> None:
     await call.phase("old")
     _remove_devices(call, vm)
     made = Duplicate(call, "clone")
-    vbds = db.rows("VBD", list(source["VBDs"]))
+    vbds, memory = db.rows("VBD", list(source["VBDs"])), source["suspend_VDI"]
     try:
         await made.copy_disks(own_disks(vbds))
         if source["power_state"] == "Suspended":
-            await made.copy_disks({source["suspend_VDI"]: source["suspend_VDI"]})
+            await made.copy_disks({memory: memory})
         await call.phase("rows")
-    except ApiError:
+    except Exception:
         await made.undo()
         raise
     for row in vbds:
         made.copy_vbd(row, vm)
     for row in db.rows("VIF", list(source["VIFs"])):
-        copy_vif(call, row, vm, keep_mac=True)
+        copy_vif(call, row, vm)
     for field in _REVERTED:
         value = source[field]
         db.set(vm, field, value.copy() if isinstance(value, (list, dict)) else value)
-    memory = made.disks.get(source["suspend_VDI"], NULL)
-    db.update(vm, parent=source.ref, power_state=source["power_state"], suspend_VDI=memory)
+    state, image = source["power_state"], made.disks.get(memory, NULL)
+    db.update(vm, parent=source.ref, power_state=state, suspend_VDI=image)
     await call.phase("result")
 
 

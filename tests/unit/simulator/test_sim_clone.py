@@ -293,3 +293,48 @@ def test_a_look_by_name_during_the_clone_finds_half_a_vm(pretend: Pretend) -> No
         assert len(half["VIFs"]) == 1
 
     pretend(scenario)
+
+
+@pytest.mark.parametrize("phase", ["vbd", "vif", "result"])
+def test_who_empties_the_other_config_of_half_a_vm_stops_no_clone(
+    pretend: Pretend, phase: str
+) -> None:
+    async def scenario(pool: Any) -> None:
+        seeds = []
+
+        async def at_phase(_call: Any, now: str) -> None:
+            if now == phase:
+                (half,) = pool.db.by_name("VM", "web")
+                seeds.append(half["other_config"]["mac_seed"])
+                await pool.call("VM.set_other_config", half.ref, {})
+
+        pool.world.faults.at_phase = at_phase
+        vm = pool.db.get("VM", await pool.done("VM.clone", pool.one("VM", "debian-12").ref, "web"))
+
+        (vif,) = pool.db.rows("VIF", vm["VIFs"])
+        assert (vif["MAC"], vm["other_config"]) == (mac_for(seeds[0], 0), {})
+
+    pretend(scenario)
+
+
+def test_a_bug_takes_back_what_was_made(
+    pretend: Pretend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario(pool: Any) -> None:
+        before = len(pool.db.all("VDI"))
+
+        async def at_phase(_call: Any, phase: str) -> None:
+            if phase == "vif":
+                raise KeyError("forgotten")
+
+        pool.world.faults.at_phase = at_phase
+        row = await pool.ended(
+            await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
+        )
+
+        assert row["error_info"][0] == "INTERNAL_ERROR"
+        assert "KeyError" in capsys.readouterr().err
+        assert pool.db.by_name("VM", "web") == []
+        assert len(pool.db.all("VDI")) == before
+
+    pretend(scenario)
