@@ -301,7 +301,8 @@ def destroy_rows(call: Call, vm: Row) -> None:
 
 
 def forget_memory(call: Call, vm: Row) -> None:
-    """Remove the image of a suspended VM's memory."""
+    """Remove the image of a suspended VM's memory, but no disk that a VM has attached."""
     if (image := call.db.find("VDI", vm["suspend_VDI"])) is not None:
-        vdi.forget(call, image)
+        if not any(vbd["currently_attached"] for vbd in call.db.rows("VBD", image["VBDs"])):
+            vdi.forget(call, image)
         call.db.set(vm, "suspend_VDI", NULL)

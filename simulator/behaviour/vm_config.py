@@ -37,7 +37,6 @@ for _field, _type in (
     ("actions_after_crash", "enum on_crash_behaviour"),
     ("has_vendor_device", "bool"),
     ("appliance", "VM_appliance ref"),
-    ("suspend_VDI", "VDI ref"),
 ):
     declare(setters("VM", _field, _type, _THIS, has_async=True))
 for _field, _type in (
@@ -63,6 +62,15 @@ async def create(call: Call, args: Any) -> str:
     if vm["domain_type"] == "unspecified":
         call.db.set(vm, "domain_type", "hvm" if vm["HVM_boot_policy"] else "pv")
     return vm.ref
+
+
+@call("VM.set_suspend_VDI(self: VM ref, value: VDI ref) -> void", has_async=True)
+def set_suspend_vdi(call: Call, ref: str, value: str) -> str:
+    """It is removed together with the VM, so only what sleeps may name one."""
+    vm = call.db.get("VM", ref)
+    assert_power(vm, "Suspended")
+    call.db.set(vm, "suspend_VDI", call.db.get("VDI", value).ref)
+    return ""
 
 
 # -- template or VM

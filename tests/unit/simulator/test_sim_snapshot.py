@@ -278,3 +278,24 @@ def test_a_drive_is_left_alone_while_its_vm_is_suspended(pretend: Pretend) -> No
         assert refused == ["VM_BAD_POWER_STATE", vm.ref, "halted, running, paused", "suspended"]
 
     pretend(scenario)
+
+
+def test_only_what_sleeps_names_an_image_of_its_memory(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        other = await running(pool, "other")
+        (disk,) = disks(pool, other)
+        vm = await running(pool)
+        refused = await pool.refused("VM.set_suspend_VDI", vm.ref, disk)
+        assert refused == ["VM_BAD_POWER_STATE", vm.ref, "suspended", "running"]
+        await pool.done("VM.suspend", vm.ref)
+        refused = await pool.refused("VM.set_suspend_VDI", vm.ref, "none")
+        assert refused == ["HANDLE_INVALID", "VDI", "none"]
+
+        await pool.call("VM.set_suspend_VDI", vm.ref, disk)
+        await pool.call("VM.destroy", vm.ref)
+
+        assert pool.db.find("VM", vm.ref) is None
+        assert disks(pool, other) == [disk]
+        assert pool.db.find("VDI", disk)
+
+    pretend(scenario)
