@@ -8,11 +8,13 @@ from simulator import rbac
 from simulator.db import Row, is_computed
 from simulator.errors import ApiError
 from simulator.schema.declare import CLASSES
-from simulator.values import reader
+from simulator.values import NULL, reader
 from simulator.world import World
 
 #: rows that belong to the running xapi, not to the pool
 _PASSING = frozenset({"session", "task"})
+#: what an operation writes on the objects it works on, and takes away in the end
+_WHILE_IT_RUNS = frozenset({"current_operations", "scheduled_to_be_resident_on"})
 
 
 def dump(world: World) -> dict[str, dict[str, Any]]:
@@ -28,18 +30,35 @@ def dump(world: World) -> dict[str, dict[str, Any]]:
 
 
 def load(world: World, given: Any) -> int:
-    """Replace the pool with a dump. Sessions and tasks end, as with a restart of xapi."""
+    """
+    Replace the pool with a dump. Sessions and tasks end, as with a restart of xapi.
+
+    Nothing that ran when the dump was taken goes on: what it held is free.
+    """
     rows = _checked(given)
     world.restart()
+    world.stop_hosts()
     for name in world.db.tables:
         for row in world.db.all(name):
             world.guests.stop(row)
             world.db.destroy(row)
     for row in [world.db.create(cls, ref, **values) for cls, ref, values in rows]:
         world.db.relate(row)  # what it names may have come after it
+    _detach(world)
     if not world.db.all("role"):  # a pool that somebody wrote down
         rbac.add_rows(world.db, world.options.users)
     return len(rows)
+
+
+def _detach(world: World) -> None:
+    """A host that was building a domain had attached its devices, and the domain is not there."""
+    for cls in ("VBD", "VIF", "VGPU"):
+        for device in world.db.all(cls):
+            vm = world.db.find("VM", device["VM"])
+            if vm is None or vm["power_state"] not in {"Running", "Paused"}:
+                world.db.set(device, "currently_attached", False)
+                if cls == "VGPU":
+                    world.db.set(device, "resident_on", NULL)
 
 
 def _checked(given: Any) -> list[tuple[str, str, dict[str, Any]]]:
@@ -72,7 +91,9 @@ def _values(given: dict[str, Any], cls: str, record: Any) -> dict[str, Any]:
             values[name] = reader(type_.removesuffix(" option"))(value)
         except ApiError:
             raise ValueError(f"{cls}.{name} is a {type_}") from None
-        if is_computed(cls, name):  # it follows what the others say, and they may be gone
+        if name in _WHILE_IT_RUNS:
+            del values[name]
+        elif is_computed(cls, name):  # it follows what the others say, and they may be gone
             there = given.get(type_.split()[0], {})
             values[name] = [ref for ref in values[name] if ref in there]
     return values

@@ -161,6 +161,11 @@ class World:
             table.deletions.clear()
         self.events.forget_all()
 
+    def stop_hosts(self) -> None:
+        """What the hosts were doing ends where it is: the pool becomes another."""
+        for task in itertools.chain(*self._on_hosts.values()):
+            task.cancel()
+
     async def stop(self) -> None:
         tasks = [*self._running, *itertools.chain(*self._on_hosts.values())]
         for task in tasks:

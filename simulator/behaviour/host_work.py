@@ -40,7 +40,8 @@ async def on_host(
     try:
         await asyncio.shield(job)
     except asyncio.CancelledError:
-        if job.cancelled():  # the host died, not xapi
+        task = asyncio.current_task()
+        if job.cancelled() and not (task and task.cancelling()):  # the host died, not xapi
             raise ApiError("CANNOT_CONTACT_HOST", host.ref) from None
         raise
 
