@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from simulator.values import NULL
@@ -78,9 +79,11 @@ class Memory:
     def claim(self, vm: Row, host: str) -> None:
         """The host builds the domain, or receives it: that takes memory, with xapi or without."""
         self._claims[vm.ref] = host, self._held_by(vm)
+        self.show(host)
 
     def release(self, vm: Row) -> None:
-        self._claims.pop(vm.ref, None)
+        host, _ = self._claims.pop(vm.ref, (NULL, 0))
+        self.show(host)
 
     @staticmethod
     def _held_by(vm: Row) -> int:
@@ -88,14 +91,23 @@ class Memory:
 
     def free(self, host: Row, *, besides: str = "") -> int:
         """Bytes that no VM on the host uses, none was promised, and none claims but `besides`."""
+        return self._beyond(host, self._scheduled.get(host.ref, ()), besides)
+
+    def _beyond(self, host: Row, promised: Collection[str], besides: str) -> int:
         metrics = self.db.find("host_metrics", host["metrics"])
         total = metrics["memory_total"] if metrics else 0
         held = {vm: size for vm, (where, size) in self._claims.items() if where == host.ref}
-        there = [*host["resident_VMs"], *self._scheduled.get(host.ref, ())]
-        for vm in self.db.rows("VM", there):
+        for vm in self.db.rows("VM", [*host["resident_VMs"], *promised]):
             held[vm.ref] = max(self._held_by(vm), held.get(vm.ref, 0))
         held.pop(besides, None)
         return int(max(0, total - host["memory_overhead"] - sum(held.values())))
+
+    def show(self, ref: str) -> None:
+        """Write down what is free on the host: what was promised has not been taken yet."""
+        host = self.db.find("host", ref)
+        metrics = self.db.find("host_metrics", host["metrics"]) if host else None
+        if host and metrics:
+            self.db.set(metrics, "memory_free", self._beyond(host, (), ""))
 
     def forget_all(self) -> None:
         """An xapi restart: promises are void, unless a host has begun to keep them."""

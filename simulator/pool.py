@@ -101,7 +101,6 @@ def _add_host(call: Call, number: int, plan: HostPlan, networks: list[Row]) -> R
     metrics = db.create(
         "host_metrics",
         memory_total=memory,
-        memory_free=memory - _DOM0_MEMORY,
         live=True,
         last_updated=now(),
     )
@@ -142,6 +141,7 @@ def _add_host(call: Call, number: int, plan: HostPlan, networks: list[Row]) -> R
     for device, network in enumerate(networks):
         _add_pif(call, host, number, device, network, management=device == 0)
     _add_control_domain(call, host)
+    call.world.memory.show(host.ref)
     add_gpus(call, host, plan.gpus)
     return host
 

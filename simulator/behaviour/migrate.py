@@ -62,6 +62,7 @@ async def _move(call: Call, vm: Row, source: Row, target: Row) -> None:
             pif.bring_up_network(call, vif["network"], target.ref)
         call.world.domains += 1
         call.db.update(vm, resident_on=target.ref, domid=call.world.domains)
+        call.world.memory.show(source.ref)
 
 
 # -- all of a host

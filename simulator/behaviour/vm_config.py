@@ -6,6 +6,7 @@ import uuid
 from typing import Any, Final
 
 from simulator.behaviour import vbd, vif
+from simulator.behaviour.host_work import until_alone
 from simulator.behaviour.vm_state import (
     COPYING,
     assert_may,
@@ -136,9 +137,23 @@ def _set_limits(call: Call, vm: Row, **limits: int) -> None:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
     if new["static_min"] < 0 or not in_order:
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION_ORDER")
+    _assert_room(call, vm, new["dynamic_min"])
     call.db.update(vm, **{f"memory_{name}": value for name, value in new.items()})
     call.db.set(vm, "memory_target", new["dynamic_min"])
     call.db.set(vm, "memory_overhead", overhead_of(vm))
+    call.world.memory.show(vm["resident_on"])
+
+
+def _assert_room(call: Call, vm: Row, least: int) -> None:
+    """
+    The host of a VM that runs must have what it shall have more, if all others shrink.
+
+    XAPI says how much more and how much is free, here in KiB.
+    """
+    host = call.db.find("host", vm["resident_on"])
+    more = least - vm["memory_dynamic_min"]
+    if host is not None and more > (free := call.world.memory.free(host)):
+        raise ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(more // 1024), str(free // 1024))
 
 
 def assert_pinned(call: Call, vm: Row) -> None:
@@ -158,9 +173,12 @@ def _pinned_because(call: Call, vm: Row) -> str:
 
 async def _limit(call: Call, ref: str, operation: str, *beside: str, **limits: int) -> str:
     """Set limits of a VM that is halted, or in one of the states beside that."""
-    vm = call.db.get("VM", ref)
-    mark = Mark(vm, operation, lambda: assert_may(call, vm, operation, "Halted", *beside))
+    vm, states = call.db.get("VM", ref), ("Halted", *beside)
+    mark = Mark(vm, operation, lambda: assert_may(call, vm, operation, *states))
     async with call.world.locks.marked(call, lambda: [mark]):
+        if vm["power_state"] != "Halted":  # it may be on its way to another host
+            await until_alone(call, vm)
+            assert_power(vm, *states)
         _set_limits(call, vm, **limits)
     return ""
 

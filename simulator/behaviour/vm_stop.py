@@ -101,7 +101,9 @@ def lose_domain(call: Call, vm: Row, after: str) -> None:
     gpu.release(call, vm)
     for console in call.db.rows("console", list(vm["consoles"])):
         call.db.destroy(console)
+    host = vm["resident_on"]
     call.db.update(vm, resident_on=NULL, domid=-1, power_state=after)
+    call.world.memory.show(host)
 
 
 @call("VM.pause(vm: VM ref) -> void", has_async=True)

@@ -53,6 +53,8 @@ ON_VM: Final[dict[str, tuple[Any, ...]]] = {
     "VM.clean_reboot": (),
     "VM.destroy": (),
     "VM.set_is_a_template": (True,),
+    "VM.set_memory_dynamic_range": (GIB, 100 * GIB),
+    "VM.set_memory_dynamic_min": (100 * GIB,),
 }
 ON_DEVICE: Final = {
     "VBD.destroy": "VBD",
@@ -203,6 +205,27 @@ class RandomClients(RuleBasedStateMachine):
         if vm := self.mine(number):
             self.send("VM.set_memory_limits", vm.ref, 0, size, size, size)
 
+    @rule(size=SIZES, pause=WHILE)
+    def start_small_and_grow(self, size: int, pause: float) -> None:
+        """What fits as long as it is small, and wants more while it starts, runs or moves."""
+        self.clone(0, "sync", 4)
+        self.let_pass(12)
+        for number in range(6):
+            if vm := self.mine(number):
+                self.send("VM.set_memory_limits", vm.ref, 0, 100 * GIB, GIB, GIB)
+                self.send("VM.provision", vm.ref)
+                self.let_pass(0.1)
+                self.send("VM.start", vm.ref, False, False)
+        self.let_pass(pause)
+        for number in range(6):
+            if vm := self.mine(number):
+                self.send("VM.set_memory_dynamic_range", vm.ref, size, size)
+
+    @rule(number=NUMBERS, host=st.integers(0, 1), how=HOW)
+    def migrate(self, number: int, host: int, how: str) -> None:
+        if vm := self.mine(number):
+            self.send("VM.pool_migrate", vm.ref, self.db.all("host")[host].ref, {}, how=how)
+
     @rule(number=NUMBERS, how=HOW, method=st.sampled_from(sorted(ON_DEVICE)))
     def on_device(self, number: int, how: str, method: str) -> None:
         cls = ON_DEVICE[method]
@@ -317,10 +340,11 @@ class RandomClients(RuleBasedStateMachine):
 
     @rule()
     def look(self) -> None:
-        answer = self.loop.run_until_complete(
-            self.call("event.from", list(FOLLOWED), self.reader.token, 0.0)
-        )
-        self.reader.take(answer, self.db)
+        async def take() -> None:  # before anything else changes
+            answer = await self.call("event.from", list(FOLLOWED), self.reader.token, 0.0)
+            self.reader.take(answer, self.db)
+
+        self.loop.run_until_complete(take())
         if self.world.events.token() == self.reader.token:
             self.reader.assert_holds(self.db)
 

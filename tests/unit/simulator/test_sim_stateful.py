@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from simulator import db, sessions, tasks
-from simulator.behaviour import vbd, vm_state
+from simulator.behaviour import vbd, vm_config, vm_state
 from simulator.behaviour.vm_clone import Duplicate
 from simulator.locks import Locks
 from simulator.memory import Memory
@@ -70,6 +70,7 @@ def _follow_in_silence(self: db.Database, *args: Any, **how: Any) -> None:
 TAKEN_OUT: Final[dict[str, tuple[object, str, Any, str]]] = {
     "the undo of a clone": (Duplicate, "undo", _undo_nothing, "is there|are nobody's|for ever"),
     "the memory of a host": (vm_state, "_assert_memory", _do_nothing, "is oversold"),
+    "the memory of a VM that grows": (vm_config, "_assert_room", _do_nothing, "is oversold"),
     "the memory of what a host builds": (Memory, "claim", _do_nothing, "is oversold"),
     "a disk's other users": (vbd, "_other_writers", _no_rows, "of which one writes"),
     "the other side of VBD.VDI":
