@@ -76,7 +76,7 @@ def interfaces_of(reader: lookup.Reader, row: lookup.Row) -> list[lookup.Row]:
 
 
 def copy_of(reader: lookup.Reader, ref: str, row: lookup.Row) -> Copy:
-    return Copy(ref, row, dict(sorted(lookup.disks_of(reader, row).items())))
+    return Copy(ref, row, lookup.disks_of(reader, row))
 
 
 def reached_from(records: lookup.Cache, listed: tuple[Copy, ...], host: str) -> tuple[Copy, ...]:

@@ -109,11 +109,11 @@ def _no_template(templates: Rows, wanted: str) -> Refused:
 
 
 def disks_of(reader: Reader, row: Row) -> dict[str, TemplateDisk]:
-    """The disks of a template, by device."""
+    """The disks of a template, by device, in the order of the devices."""
+    drives = (drive for drive in drives_of(reader, row) if drive["type"] == "Disk")
     return {
         str(device_of(drive)): reader.template_disk(drive["VDI"])
-        for drive in drives_of(reader, row)
-        if drive["type"] == "Disk"
+        for drive in sorted(drives, key=device_of)
     }
 
 

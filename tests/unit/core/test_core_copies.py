@@ -162,3 +162,15 @@ def test_a_pool_without_templates_says_so() -> None:
     error = refused(lambda: cloned(Book(), "debian-12"))
 
     assert error.message.endswith("among others: none at all.")
+
+
+def test_the_disks_of_a_copy_are_in_the_order_of_the_devices() -> None:
+    places = ("10", "xvdb", "2", "0")
+    book = Book(
+        vm={"vm1": vm(1, VBDs=list(places))},
+        vbd={at: {"type": "Disk", "VDI": at, "userdevice": at} for at in places},
+        vdi={at: {"SR": "sr1", "virtual_size": 8} for at in places},
+    )
+    [copy] = copies(book, "debian-12")
+
+    assert list(copy.disks) == ["0", "1", "2", "10"]

@@ -106,3 +106,15 @@ def test_the_requests_own_disks_count_and_its_set_up_drive() -> None:
     assert places({**DISK, "VDI": "on attic"}, guest={"user_data": "#cloud-config"}) == {"attic"}
     assert places(guest={"user_data": "#cloud-config", "sr": "local-2"}) == {"local-2"}
     assert places(guest={"xenstore_data": {"role": "web"}}) == set()
+
+
+def test_the_set_up_drive_lies_with_the_first_disk_by_device() -> None:
+    """In whatever order the template's drives are listed."""
+    second, first = [
+        {**DISK, "VDI": f"on local-{number}", "userdevice": str(device)}
+        for number, device in ((1, 10), (2, 2))
+    ]
+    moved = [{"device": device, "sr": "nfs"} for device in (2, 10)]
+    guest = {"user_data": "#cloud-config"}
+
+    assert places(second, first, template_disks=moved, guest=guest) == {"nfs", "local-2"}
