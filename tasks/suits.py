@@ -61,12 +61,14 @@ def check_firmware(request: LaunchRequest, template: Mapping[str, Any]) -> None:
 
 
 def check_tpm(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool) -> None:
-    if request.vtpm and is_8_2:
+    blocks = "create_vtpm" in request.blocked_operations
+    if is_8_2 and (request.vtpm or blocks):
+        field = "vtpm" if request.vtpm else "create_vtpm in blocked_operations"
         raise Refused(
             "VTPM_UNKNOWN",
             [template["name_label"]],
-            "This pool is of the 8.2 generation, which has no virtual TPMs: leave vtpm out, or "
-            "name another pool.",
+            f"This pool is of the 8.2 generation, which has no virtual TPMs: leave {field} out, "
+            "or name another pool.",
         )
 
 

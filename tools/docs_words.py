@@ -149,7 +149,10 @@ OWN_CODES: Final = {
     "WAITED_TOO_LONG": ("Refused", "It had not begun within its `start_within`."),
     "WAIT_NEEDS_NIC": ("Refused", "It waits for an address by a NIC that the VM does not have."),
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
-    "VTPM_UNKNOWN": ("Refused", "`vtpm` on a pool of the 8.2 generation, which has none."),
+    "VTPM_UNKNOWN": (
+        "Refused",
+        "`vtpm`, or `create_vtpm` blocked, on a pool of the 8.2 generation.",
+    ),
     "SETUP_NAMES_NO_NIC": ("Refused", "What the guest is told names the MAC of a NIC too many."),
     "SETUP_TOO_LARGE": ("Refused", "What the guest is told is too long, with its words filled in."),
     "SESSION_LOST": ("Busy", "The pool forgot our session three times in a row."),

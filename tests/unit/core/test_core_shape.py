@@ -209,6 +209,17 @@ def test_what_the_template_cannot_become_is_refused(
     assert "debian-12" in refused.value.message or "vCPUs" in refused.value.message
 
 
+@pytest.mark.parametrize("fields", [{"vtpm": True}, {"blocked_operations": {"create_vtpm": "no"}}])
+def test_the_8_2_generation_knows_no_tpm(fields: dict[str, Any]) -> None:
+    wanted, uefi = request(**fields), {**HVM, "HVM_boot_params": {"firmware": "uefi"}}
+    check_machine(wanted, uefi)
+    check_machine(request(blocked_operations={"destroy": "no"}), uefi, is_8_2=True)
+
+    with pytest.raises(Refused, match=next(iter(fields))) as refused:
+        check_machine(wanted, uefi, is_8_2=True)
+    assert refused.value.code == "VTPM_UNKNOWN"
+
+
 def test_what_the_template_can_become_is_not_refused() -> None:
     uefi = {**HVM, "HVM_boot_params": {"firmware": "uefi"}}
 
