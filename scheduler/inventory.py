@@ -11,6 +11,7 @@ from scheduler.reachable import OutOfReach, by_any, out_of_reach, srs_of
 from scheduler.taken import Taken
 from tasks import graphics, lookup
 from tasks.copies import Copy, copies, interfaces_of
+from tasks.cpu import NO_SPEED
 from tasks.nets import Net, native, net_of
 from tasks.suits import is_on, platform_of
 from xenlaunch.copying import CopyRequest
@@ -125,6 +126,7 @@ class Inventory:
         row = listed[0].record if listed else {}
         beyond = by_any([self._out_of_reach(request, copy) for copy in listed])
         off = self._off_net(request, listed)
+        mute = self._mute() if request.cpu_speed is not None else {}
         gpu, *others = self._gpus(request, listed, vm) or ("",)
         memory = request.least_memory or int(row.get("memory_dynamic_min", 0))
         limit = request.most_memory or int(row.get("memory_static_max", 0))
@@ -139,7 +141,7 @@ class Inventory:
             preferred=self._preferred(request),
             pinned=request.pin,
             avoid=tuple(sorted(avoid.items())),
-            shut=tuple(sorted((beyond.ever | off.ever).items())),
+            shut=tuple(sorted((beyond.ever | off.ever | mute).items())),
             lacking=tuple(sorted((beyond.now | off.now).items())),
             strategy=request.placement,
             group=request.group,
@@ -197,6 +199,11 @@ class Inventory:
                     _add(found, native(self.records, row["network"], network))
             self._off_by_copy[copy.ref] = found
         return self._off_by_copy[copy.ref]
+
+    def _mute(self) -> dict[str, str]:
+        """The hosts of which the pool does not say how fast they are."""
+        speeds = lookup.host_speeds(self.records)
+        return {host: NO_SPEED for host in self.records.all("host") if host not in speeds}
 
     def _gpus(self, request: LaunchRequest, listed: Sequence[Copy], vm: str) -> list[str]:
         """The groups and types of which one will do: those of the VM, once it has one.

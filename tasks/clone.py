@@ -3,6 +3,7 @@
 from tasks import lookup
 from tasks.binding import CLONE, bind
 from tasks.copied import COPY_SECONDS
+from tasks.cpu import promised_speed
 from tasks.drives import is_marked
 from tasks.graphics import give_gpu
 from tasks.hunt import hunt, named
@@ -11,7 +12,7 @@ from tasks.owning import disowned, own
 from tasks.shape import Change, changes
 from tasks.undo import remove_vm
 from xenlaunch import names
-from xenlaunch.errors import Busy, Refused
+from xenlaunch.errors import Busy
 from xenlaunch.model import Launch
 from xenlaunch.slots import copy_slot, sr_slot
 from xenlaunch.xapi.pool import NULL, Finder, Pool
@@ -87,7 +88,7 @@ def shape(launch: Launch, pool: Pool, vm: str, record: lookup.Row) -> None:
         host, _ = lookup.one("host", pool.records.all("host"), request.host)
         if record["affinity"] != host:
             pool.do("affinity", "VM.set_affinity", vm, host)
-    speed = host_speed(launch, pool) if request.cpu_speed is not None else 0
+    speed = promised_speed(launch, pool.records)
     for change in changes(request, record, speed, is_8_2=lookup.has_8_2(pool.records)):
         pool.do(change.key, change.method, vm, *change.args, find=finder(pool, vm, change))
 
@@ -100,16 +101,3 @@ def finder(pool: Pool, vm: str, change: Change) -> Finder | None:
     if change.method == "VTPM.create":
         return lambda: next(iter(pool.read("VM.get_VTPMs", vm)), None)
     return None
-
-
-def host_speed(launch: Launch, pool: Pool) -> int:
-    """The MHz of the chosen host's first CPU, which is the one that the formulas mean."""
-    assert launch.host is not None  # noqa: S101  a launch is begun with a host
-    cpus = [row for row in pool.records.all("host_cpu").values() if row["host"] == launch.host.ref]
-    if not cpus:
-        raise Refused(
-            "HOST_SPEED_UNKNOWN",
-            [launch.host.uuid],
-            f"The pool does not say how fast {launch.host.name!r} is, so cpu_speed means nothing.",
-        )
-    return int(min(cpus, key=lambda row: int(row["number"]))["speed"])

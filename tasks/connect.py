@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tasks import attaching, graphics, lookup, remains, storage
 from tasks.binding import choices
 from tasks.copies import Copy, copies, reached_from, roomiest
+from tasks.cpu import promised_speed
 from tasks.hunt import loose_before
 from tasks.licence import check_licence
 from tasks.nets import net_of
@@ -68,6 +69,7 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     drive = setup_sr(request, chosen, pool)
     wishes = storage.wishes(request, disks, sources, moves, pool)
     storage.check_room([*wishes, *([(drive, DRIVE.new)] if drive else [])], pool)
+    promised_speed(launch, pool.records)
     return launch.but(
         template=chosen,
         setup_sr=drive,

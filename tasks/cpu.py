@@ -7,10 +7,30 @@ doubles, and what becomes of them is cut off, not rounded, as Java does.
 
 from typing import Final
 
+from tasks import lookup
+from xenlaunch.errors import Place
+from xenlaunch.model import Launch
+
 MAX_WEIGHT: Final = 256
 MAX_CAP: Final = 65_535
 """Xen keeps a cap in sixteen bits: one above them would be cut to something else."""
 DERATE: Final = 0.99
+
+NO_SPEED: Final = "does not say how fast its CPUs are, which cpu_speed is reckoned with"
+
+
+def promised_speed(launch: Launch, records: lookup.Cache) -> int:
+    """The MHz of the chosen host's first CPU, which is the one that the formulas mean.
+
+    0 where nothing is reckoned from it, or no host is chosen. A host that tells none is one to
+    leave: raises `Place`.
+    """
+    if launch.request.cpu_speed is None or launch.host is None:
+        return 0
+    speed = lookup.host_speeds(records).get(launch.host.ref)
+    if speed is None:
+        raise Place("HOST_SPEED_UNKNOWN", [launch.host.uuid], f"It {NO_SPEED}.")
+    return speed
 
 
 def vcpu_params(

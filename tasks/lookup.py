@@ -242,6 +242,13 @@ def has_8_2(records: Cache) -> bool:
     return any(is_8_2(records, host) for host in records.all("host"))
 
 
+def host_speeds(records: Cache) -> dict[str, int]:
+    """The MHz of each host's first CPU, as far as the pool knows them."""
+    rows = sorted(records.all("host_cpu").values(), key=lambda row: int(row["number"]))
+    first = {str(row["host"]): int(row["speed"]) for row in reversed(rows)}
+    return {host: speed for host, speed in first.items() if speed > 0}
+
+
 def _word(cls: str) -> str:
     return {"sr": "storage repository", "iso": "CD image", "gpu_group": "group of GPUs"}.get(
         cls, cls

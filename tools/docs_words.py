@@ -133,7 +133,7 @@ OWN_CODES: Final = {
         "Busy",
         "The pool bears another generation or epoch than its Redis: it stands still.",
     ),
-    "HOST_SPEED_UNKNOWN": ("Refused", "`cpu_speed` is asked for, the host tells no CPU's speed."),
+    "HOST_SPEED_UNKNOWN": ("Place", "`cpu_speed` is asked for, the host tells no CPU's speed."),
     "HOST_WENT_DOWN": ("Place", "The VM's host was down, and is back: the VM does not run."),
     "INTERNAL": ("Refused", "A fault of xenlaunch itself; the worker's log has the traceback."),
     "VM_KEPT": ("Refused", "An adopted launch had failed, and its VM was kept; Redis lost why."),

@@ -119,3 +119,28 @@ def test_a_private_network_holds_its_vms_on_the_host_where_it_is_in_use(stack: S
     assert (moved.state, moved.host) == ("succeeded", "host-1")
     made = [one for one in stack.pool.calls() if one["method"] == "Async.VM.start_on"][starts:]
     assert [call["outcome"] for call in made] == ["ok"] * 4
+
+
+def test_a_host_whose_speed_nobody_knows_has_no_vm_of_a_cpu_speed(
+    make_described: MakeStack,
+) -> None:
+    """The pool says of it neither how many CPUs it has nor how fast they are."""
+    mute = {"name": "host-1", "cpus": 0, "memory_gib": 512}
+    stack = make_described({"hosts": [mute, {"name": "host-2"}], "srs": [{"name": "sr-1"}]})
+    stack.start_worker()
+    asked = {"platform": {"vcpu-unrestricted": "true"}}
+    plan = stack.client.plan(
+        LaunchRequest.parse({"name": "web", "template": "debian-12", "cpu_speed": 1000, **asked})
+    )
+    before = len(stack.changing_calls())
+    pinned = stack.launch(name="pinned", cpu_speed=1000, host="host-1", pin=True, **asked)
+    made = len(stack.changing_calls()) - before
+    status = stack.launch(name="fast", cpu_speed=1000, **asked)
+
+    why = "does not say how fast its CPUs are, which cpu_speed is reckoned with"
+    assert {host["host"]: host["reason"] for host in plan["hosts"]} == {"host-1": why, "host-2": ""}
+    assert (status.state, status.host) == ("succeeded", "host-2")
+    assert pinned.error is not None
+    assert pinned.error.code == "CANNOT_FIT"
+    assert f"host-1: {why}" in pinned.error.message
+    assert made == 0

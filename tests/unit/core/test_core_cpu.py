@@ -5,7 +5,11 @@ from itertools import product
 
 import pytest
 
-from tasks.cpu import vcpu_params
+from tasks.connect import pin
+from tasks.cpu import promised_speed, vcpu_params
+from tests.unit.core.books import Book, sr, vm
+from xenlaunch.errors import Place
+from xenlaunch.model import Host, Launch, LaunchRequest
 
 Cap = Callable[[int, int, int], int]
 
@@ -78,3 +82,51 @@ def test_twenty_mhz_on_2600_are_limited(formula: str) -> None:
     params = vcpu_params(20, 2600, 1, limited=True, formula=formula)
 
     assert params == {"weight": "1", "cap": "1"}
+
+
+# Of the host
+
+CPUS = Book(
+    host_cpu={
+        "c0": {"host": "fast", "number": "1", "speed": "1200"},
+        "c1": {"host": "fast", "number": "0", "speed": "2400"},
+        "c2": {"host": "fast", "number": "10", "speed": "800"},
+        "c3": {"host": "shy", "number": "0", "speed": "0"},
+    }
+)
+
+
+def launch(host: str = "", **fields: object) -> Launch:
+    request = LaunchRequest.parse({"name": "web", "template": "debian-12", **fields})
+    chosen = Host(ref=host, uuid=f"u-{host}", name=host) if host else None
+    return Launch(id="l-1", deployment="tests", pool="lab", request=request, host=chosen)
+
+
+@pytest.mark.parametrize("host", ["shy", "silent"])
+def test_a_host_that_tells_no_speed_is_left(host: str) -> None:
+    with pytest.raises(Place) as left:
+        promised_speed(launch(host, cpu_speed=1000), CPUS)
+
+    assert (left.value.code, left.value.params) == ("HOST_SPEED_UNKNOWN", [f"u-{host}"])
+    assert promised_speed(launch(host), CPUS) == 0
+
+
+def test_the_speed_is_that_of_the_hosts_first_cpu() -> None:
+    assert promised_speed(launch("fast", cpu_speed=1000), CPUS) == 2400
+    assert promised_speed(launch(cpu_speed=1000), CPUS) == 0
+
+
+def test_connect_leaves_a_host_that_tells_no_speed() -> None:
+    """Before there is a clone, which another host may not reach."""
+    machine = {"power_state": "Halted", "other_config": {}, "HVM_boot_params": {}}
+    sizes = {"memory_dynamic_min": "1", "memory_dynamic_max": "1"}
+    pool = Book(
+        vm={"vm1": vm(1, VBDs=[], **machine, **sizes)},
+        sr={"sr1": sr("sr-1", free=10)},
+        pool={"p": {"default_SR": "sr1"}},
+        **CPUS.tables,
+    )
+    assert pin(launch("fast", cpu_speed=1000), pool).template is not None
+
+    with pytest.raises(Place, match="does not say how fast"):
+        pin(launch("shy", cpu_speed=1000), pool)
