@@ -21,17 +21,24 @@ from xenlaunch.xapi.pool import NULL, Finder, Pool
 
 COPY_SECONDS: Final = 21_600
 
-_DRIVE: Final = ("VDI", "userdevice", "bootable", "mode", "type", "unpluggable", "empty")
-_QOS: Final = ("qos_algorithm_type", "qos_algorithm_params")
+_DRIVE: Final = (
+    *("VDI", "userdevice", "bootable", "mode", "type", "unpluggable", "empty"),
+    *("qos_algorithm_type", "qos_algorithm_params", "other_config"),
+)
 _DISK: Final = (
     "name_label",
     "name_description",
     "virtual_size",
     "type",
+    "sharable",
+    "allow_caching",
     "tags",
     "xenstore_data",
+    "other_config",
     "SR",
 )
+CONTENT: Final = "content_id"
+"""The key by which XAPI tells disks of one content: a new one is not, before it is filled."""
 
 
 def adapt(launch: Launch, pool: Pool) -> None:
@@ -56,7 +63,9 @@ def calls_for(disk: TemplatesDisk, sr: str, was: Mapping[str, Any]) -> list[str]
     if not disk.keep:
         return ["VDI.destroy"]
     if sr != NULL:
-        return ["VDI.create", "VDI.add_to_other_config", "VDI.copy", "VDI.destroy", "VBD.create"]
+        caches = ["VDI.set_allow_caching"] if was["allow_caching"] else []
+        made = ["VDI.create", "VDI.add_to_other_config", *caches]
+        return [*made, "VDI.copy", "VDI.destroy", "VBD.create"]
     changed = {
         "VDI.resize": disk.size is not None and disk.size > int(was["virtual_size"]),
         "VDI.set_name_label": disk.name not in (None, was["name_label"]),
@@ -72,7 +81,7 @@ def seen_first(launch: Launch, pool: Pool, device: int) -> dict[str, Any]:
     if kept is None:
         row = next(row for row in drives(pool, launch.vm).values() if is_at(row, device, pool))
         disk = pool.read("VDI.get_record", row["VDI"])
-        seen = {field: row[field] for field in (*_DRIVE, *_QOS)}
+        seen = {field: row[field] for field in _DRIVE}
         kept = json.dumps({**seen, "disk": {field: disk[field] for field in _DISK}})
         pool.remember(key, kept)
     found: dict[str, Any] = json.loads(kept)
@@ -112,11 +121,14 @@ def move(launch: Launch, pool: Pool, disk: TemplatesDisk, sr: str, seen: Mapping
     """
     made = MadeDisk(moved_key(disk.device), sr)
     was = dict(seen["disk"])
+    caches = was.pop("allow_caching", False)
     size = max(disk.size or 0, int(was["virtual_size"]))
     name = was["name_label"] if disk.name is None else disk.name
     said = was["name_description"] if disk.description is None else disk.description
     wanted = {**was, "name_label": name, "name_description": said, "virtual_size": size}
-    vdi = make_disk(pool, made, wanted)
+    vdi = make_disk(pool, made, {**wanted, "other_config": carried(was)})
+    if caches:
+        pool.do(f"caching:{disk.device}", "VDI.set_allow_caching", vdi, True)
     pool.run(
         f"fill:{disk.device}",
         *("VDI.copy", seen["VDI"], NULL, NULL, vdi),
@@ -126,14 +138,24 @@ def move(launch: Launch, pool: Pool, disk: TemplatesDisk, sr: str, seen: Mapping
     )
     remove(pool, f"moved:{disk.device}", seen)
     mark = pool.mark(f"vbd:{made.key}")
-    drive = {field: seen[field] for field in (*_DRIVE, *_QOS)}
-    marks = {names.OTHER_CONFIG_MARK: mark, "owner": ""}
+    drive = {field: seen[field] for field in _DRIVE}
+    marks = {**carried(seen), names.OTHER_CONFIG_MARK: mark, "owner": ""}
     pool.do(
         f"vbd:{made.key}",
         *("VBD.create", {**drive, "VM": launch.vm, "VDI": vdi, "other_config": marks}),
         makes="VBD",
         find=lambda: marked(drives(pool, launch.vm), mark),
     )
+
+
+def carried(row: Mapping[str, Any]) -> dict[str, str]:
+    """What goes with a disk, or its drive, to where it is moved: all but what we have written.
+
+    An older worker has kept nothing of it.
+    """
+    said = row.get("other_config", {}).items()
+    ours = names.OTHER_CONFIG_MARK
+    return {key: value for key, value in said if key != CONTENT and not key.startswith(ours)}
 
 
 def remove(pool: Pool, key: str, seen: Mapping[str, Any]) -> None:

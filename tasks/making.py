@@ -57,7 +57,8 @@ def make_disk(pool: Pool, made: MadeDisk, record: Mapping[str, Any]) -> str:
         pool.remember(described(made), record["name_description"])
     usual = {"type": "user", "sharable": False, "read_only": False}
     mark = {names.OTHER_CONFIG_MARK: pool.mark(f"vdi:{made.key}")}
-    ours = {"name_description": names.MADE_BY_US, "SR": made.sr, "other_config": mark}
+    marks = {**record.get("other_config", {}), **mark}
+    ours = {"name_description": names.MADE_BY_US, "SR": made.sr, "other_config": marks}
     vdi = pool.run(
         f"vdi:{made.key}",
         "VDI.create",
