@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks import lookup, storage
 from tasks.setup import DRIVE, drive_of, planned_removal
+from tasks.sizes import as_adapted, as_made
 from tasks.vbds import assign_devices
 from xenlaunch.disks import Cd, Disk, Iso, NewDisk
 from xenlaunch.model import Launch
@@ -36,21 +37,24 @@ def _cloned(
     request = launch.request
     disks, _ = storage.copied(request, lookup.disks_of(pool, template), pool)
     homes = storage.homes(launch, disks)
-    asked = {str(disk.device): disk for disk in request.template_disks}
+    pairs = zip(request.template_disks, launch.moves, strict=True)
+    adapted = {str(asked.device): (asked, sr) for asked, sr in pairs}
     for drive in lookup.drives_of(pool, template):
         device = str(lookup.device_of(drive))
-        disk = asked.get(device)
         if drive["type"] == "CD":
             yield int(device), _cd()
-        elif disk is None or disk.keep:
-            size = max(disks[device].size, (disk.size if disk else None) or 0)
+        elif device not in adapted:
+            yield int(device), _disk(disks[device].size, homes[device], pool)
+        elif adapted[device][0].keep:
+            asked, sr = adapted[device]
+            size = as_adapted(pool.records, asked, disks[device], sr)
             yield int(device), _disk(size, homes[device], pool)
 
 
 def _asked(disk: Disk, source: str, pool: lookup.Reader) -> Drive:
     match disk:
         case NewDisk(new=size):
-            return _disk(size, source, pool)
+            return _disk(as_made(pool.records, source, size), source, pool)
         case Iso() | Cd():
             return _cd()
         case _:

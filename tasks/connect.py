@@ -10,6 +10,7 @@ from tasks.hunt import loose_before
 from tasks.licence import check_licence
 from tasks.nets import net_of
 from tasks.setup import DRIVE, setup_sr
+from tasks.sizes import check_sizes, sized
 from tasks.source import check_source
 from tasks.suits import check_machine
 from tasks.suits_guest import check_guest
@@ -66,9 +67,11 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     sources = tuple(attaching.source(disk, pool) for disk in request.disks)
     attaching.check_shared(request, sources, pool)
     moves = storage.moves(request, disks, pool)
+    storage.check_copied(request, row, moves, pool)
     drive = setup_sr(request, chosen, pool)
     wishes = storage.wishes(request, disks, sources, moves, pool)
     storage.check_room([*wishes, *([(drive, DRIVE.new)] if drive else [])], pool)
+    check_sizes(sized(request, disks, sources, moves), pool.records)
     promised_speed(launch, pool.records)
     return launch.but(
         template=chosen,

@@ -17,7 +17,8 @@ from tasks.drives import came_with_clone, drives
 from tasks.hunt import loose_before, named
 from tasks.owning import own
 from tasks.poll import finish
-from tasks.storage import name_of
+from tasks.sizes import check_sizes
+from tasks.storage import check_persists, name_of
 from xenlaunch import names
 from xenlaunch.errors import Refused
 from xenlaunch.fields import show_size
@@ -41,6 +42,11 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     check_target(pool, source.record["name_label"], sr)
     disks = tuple(disk.but(sr=sr) for disk in source.disks.values())
     check_room(pool, launch.request.name, sr, sum(disk.size for disk in disks))
+    check_sizes([(sr, disk.size) for disk in disks], pool.records)
+    for drive in lookup.drives_of(pool, source.record):
+        if drive["type"] == "Disk":
+            name = source.record["name_label"]
+            check_persists(lookup.device_of(drive), drive["VDI"], name, pool)
     return launch.but(template=pinned_template(source, sr, disks))
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from tasks import lookup
+from tasks.sizes import as_adapted, as_made
 from xenlaunch.disks import NewDisk, TemplatesDisk
 from xenlaunch.errors import Refused
 from xenlaunch.fields import show_size
@@ -86,8 +87,8 @@ def wishes(
     for disk in disks.values():
         if request.clone == "full" or is_thick(pool.records.get("sr", disk.sr)):
             yield disk.sr, disk.size
-    yield from new_disks(request, sources)
-    yield from template_disks(request, disks, moved)
+    yield from new_disks(request, sources, pool)
+    yield from template_disks(request, disks, moved, pool)
 
 
 def is_thick(sr: lookup.Row | None) -> bool:
@@ -113,20 +114,47 @@ def check_room(wanted: Iterable[Wish], pool: lookup.Reader) -> None:
             )
 
 
-def new_disks(request: LaunchRequest, sources: tuple[str, ...]) -> Iterator[Wish]:
+def new_disks(
+    request: LaunchRequest, sources: tuple[str, ...], pool: lookup.Reader
+) -> Iterator[Wish]:
     for disk, sr in zip(request.disks, sources, strict=True):
         if isinstance(disk, NewDisk):
-            yield sr, disk.new
+            yield sr, as_made(pool.records, sr, disk.new)
 
 
 def template_disks(
-    request: LaunchRequest, disks: dict[str, TemplateDisk], moved: tuple[str, ...]
+    request: LaunchRequest,
+    disks: dict[str, TemplateDisk],
+    moved: tuple[str, ...],
+    pool: lookup.Reader,
 ) -> Iterator[Wish]:
     """What the template's disks take: all of it where they are moved, else what they grow by."""
     for asked, sr in zip(request.template_disks, moved, strict=True):
         disk = disks[str(asked.device)]
-        size = max(asked.size or 0, disk.size)
+        size = as_adapted(pool.records, asked, disk, sr)
         yield (disk.sr, size - disk.size) if sr == NULL else (sr, size)
+
+
+def check_copied(
+    request: LaunchRequest, template: lookup.Row, moved: tuple[str, ...], pool: lookup.Reader
+) -> None:
+    """Raise `Refused` for a disk that XAPI would not copy whole when the clone is there already."""
+    pairs = zip(request.template_disks, moved, strict=True)
+    devices = {asked.device for asked, sr in pairs if sr != NULL}
+    for drive in lookup.drives_of(pool, template):
+        is_disk, device = drive["type"] == "Disk", lookup.device_of(drive)
+        if is_disk and (request.clone == "full" or device in devices):
+            check_persists(device, drive["VDI"], template["name_label"], pool)
+
+
+def check_persists(device: int, vdi: str, template: str, pool: lookup.Reader) -> None:
+    if pool.read("VDI.get_on_boot", vdi) == "reset":
+        raise Refused(
+            "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION",
+            [],
+            f"The disk at device {device} of the template {template!r} forgets its changes at "
+            "each boot, and such a disk is not copied: it stays on its SR, and is cloned fast.",
+        )
 
 
 def name_of(pool: lookup.Reader, sr: str) -> str:

@@ -122,6 +122,7 @@ OWN_CODES: Final = {
     "TRAFFIC_UNKNOWN": ("Refused", "Neither the pools file nor the hosts say which network."),
     "TUNNEL_PROTOCOL_UNKNOWN": ("Refused", "A tunnel of vxlan on a pool of the 8.2 generation."),
     "DEVICE_TAKEN": ("Refused", "A disk's `device` is one that the template uses already."),
+    "DISK_TOO_LARGE": ("Refused", "A disk is larger than a VHD can be, and its SR has only those."),
     "DISK_SHRINKS": ("Refused", "`size` is less than the template's disk has."),
     "DISK_IN_OTHER_HANDS": ("Refused", "An undo leaves a disk that is attached to another VM."),
     "HOST_DOWN": ("Busy", "The VM was started, and then its host went down; refused after 600 s."),

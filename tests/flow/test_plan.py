@@ -77,6 +77,72 @@ def test_a_gpu_in_the_place_of_the_templates_is_planned(make_stack: MakeStack) -
     assert what_differs(stack, Sight(stack.call), plan, status) == []
 
 
+def test_a_size_that_the_storage_rounds_up_is_planned_as_it_comes(make_stack: MakeStack) -> None:
+    stack = make_stack()
+    stack.start_worker()
+    grown = [{"device": 0, "size": "8.3GiB", "sr": "sr-2"}]
+    asked = {"name": "odd", "template": "debian-12", "template_disks": grown}
+    request = LaunchRequest.parse({**asked, "disks": [{"new": "1.1GiB"}, {"new": "1MiB"}]})
+    plan = stack.client.plan(request)
+    [status] = stack.ended([stack.client.submit(request).id])
+
+    assert [drive["size"] for drive in plan["drives"]] == [8_912_896_000, 1_182_793_728, 2 << 20]
+    assert what_differs(stack, Sight(stack.call), plan, status) == []
+
+
+def test_the_caching_of_a_disk_that_is_moved_is_planned(make_stack: MakeStack) -> None:
+    stack = make_stack()
+    places = {ref: row["name_label"] for ref, row in stack.rows("SR").items()}
+    disks = [
+        (ref, row)
+        for ref, row in stack.rows("VDI").items()
+        if row["name_label"] == "debian-12 disk 0"
+    ]
+    vdi, disk = disks[0]
+    stack.call("VDI.set_allow_caching", vdi, True)
+    template = stack.rows("VM")[stack.rows("VBD")[disk["VBDs"][0]]["VM"]]["uuid"]
+    stack.start_worker()
+    other = "sr-1" if places[disk["SR"]] == "sr-2" else "sr-2"
+    asked = {"name": "quick", "template": template, "template_disks": [{"device": 0, "sr": other}]}
+    request = LaunchRequest.parse(asked)
+    plan = stack.client.plan(request)
+    [status] = stack.ended([stack.client.submit(request).id])
+
+    assert "VDI.set_allow_caching" in plan["calls"]
+    assert what_differs(stack, Sight(stack.call), plan, status) == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"disks": [{"new": "3TiB"}]},
+        {"template_disks": [{"device": 0, "size": "3TiB"}]},
+        {"template_disks": [{"device": 0, "size": "3TiB", "sr": "wide-2"}]},
+    ],
+    ids=["new", "grown", "moved"],
+)
+def test_a_disk_larger_than_a_vhd_is_refused_before_anything_is_made(
+    make_described: MakeStack, asked: dict[str, Any]
+) -> None:
+    stack = make_described(
+        {
+            "hosts": [{"name": "host-1"}],
+            "srs": [{"name": f"wide-{number}", "size_gib": 65_536} for number in (1, 2)],
+            "templates": [{"name": "debian-12", "srs": ["wide-1"]}],
+        }
+    )
+    stack.start_worker()
+    request = LaunchRequest.parse({"name": "wide", "template": "debian-12", **asked})
+    before = len(stack.changing_calls())
+    plan = stack.client.plan(request)
+    [status] = stack.ended([stack.client.submit(request).id])
+
+    assert status.error is not None
+    assert plan["error"]["code"] == status.error.code == "DISK_TOO_LARGE"
+    assert "makes disks of" in status.error.message
+    assert len(stack.changing_calls()) == before
+
+
 def test_more_shadow_memory_of_the_template_is_reckoned_with(make_stack: MakeStack) -> None:
     stack = make_stack()
     template = stack.call("VM.get_by_name_label", "debian-12")[0]

@@ -154,6 +154,16 @@ def test_only_what_was_made_here_is_removed_and_never_the_last(stack: Stack) -> 
     assert ["is the last that there is" in said for said in refused("sr-2")] == [True]
 
 
+def test_a_template_whose_disk_forgets_its_changes_has_no_copies(stack: Stack) -> None:
+    [disk] = [ref for ref, row in stack.rows("VDI").items() if row["name_label"] != "tools.iso"]
+    stack.call("VDI.set_on_boot", disk, "reset")
+    before = len(stack.changing_calls())
+    found = spread(stack)["sr-2"]
+
+    assert (found["state"], "such a disk is not copied" in found["error"]) == ("failed", True)
+    assert len(stack.changing_calls()) == before
+
+
 def test_what_has_no_room_is_refused_with_the_numbers(stack: Stack) -> None:
     [row] = stack.client.templates.spread("debian-12", ["no-such-sr"])
     assert (row["state"], row["launch"]) == ("failed", "")

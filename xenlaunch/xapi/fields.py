@@ -59,6 +59,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "is_tools_sr",
         "tags",
     ),
+    "sm": ("uuid", "type", "supported_image_formats"),
     "pbd": ("uuid", "host", "SR", "currently_attached", "other_config"),
     "vm": (
         "uuid",

@@ -285,7 +285,7 @@ def test_every_field_that_is_kept_is_a_published_one(published: dict[str, Any]) 
 def test_every_class_keeps_its_uuid() -> None:
     assert all("uuid" in fields for fields in FIELDS.values())
     assert set(FIELDS) == {
-        *("pool", "host", "host_metrics", "host_cpu", "sr", "pbd"),
+        *("pool", "host", "host_metrics", "host_cpu", "sr", "sm", "pbd"),
         *("vm", "vm_guest_metrics", "vbd", "vif", "network", "pif"),
         *("vgpu", "vgpu_type", "gpu_group", "pgpu"),
     }
