@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -118,13 +119,12 @@ def test_the_speed_is_that_of_the_hosts_first_cpu() -> None:
 
 def test_connect_leaves_a_host_that_tells_no_speed() -> None:
     """Before there is a clone, which another host may not reach."""
-    machine = {"power_state": "Halted", "other_config": {}, "HVM_boot_params": {}}
-    sizes = {"memory_dynamic_min": "1", "memory_dynamic_max": "1"}
+    machine: dict[str, Any] = {"power_state": "Halted", "other_config": {}, "HVM_boot_params": {}}
     pool = Book(
-        vm={"vm1": vm(1, VBDs=[], **machine, **sizes)},
+        vm={"vm1": vm(1, VBDs=[], **machine)},
         sr={"sr1": sr("sr-1", free=10)},
         pool={"p": {"default_SR": "sr1"}},
-        **CPUS.tables,
+        host_cpu=CPUS.all("host_cpu"),
     )
     assert pin(launch("fast", cpu_speed=1000), pool).template is not None
 
