@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from simulator.db import Row
     from simulator.world import World
 
-_OS: Final = {"name": "Pretended Linux", "uname": "6.1.0", "distro": "debian", "major": "12"}
+_LINUX: Final = {"name": "Pretended Linux", "uname": "6.1.0", "distro": "debian", "major": "12"}
+_WINDOWS: Final = {"name": "Pretended Windows", "distro": "windows", "major": "10", "minor": "0"}
 _LIKE: Final = "pretended-guest"
 _CAN: Final = ("feature-shutdown", "feature-reboot", "feature-suspend", "feature-vcpu-hotplug")
+#: what tools say that set the static address which XAPI tells them: here those of Windows
+SETS_ADDRESSES: Final = "feature-static-ip-setting"
 
 
 class Guests:
@@ -27,6 +30,9 @@ class Guests:
     def __init__(self, world: World) -> None:
         self.world = world
         self._booting: dict[str, asyncio.Task[Any]] = {}
+        self._windows: set[str] = (
+            set()
+        )  # VMs whose guest has said so, though not since they started
         self._addresses: dict[str, str] = {}  # VIF -> address
         self._given = 0
 
@@ -43,6 +49,9 @@ class Guests:
         """Remove what the guest said, as a start does before the guest runs."""
         db = self.world.db
         if (metrics := db.find("VM_guest_metrics", vm["guest_metrics"])) is not None:
+            self._windows.discard(vm.ref)
+            if SETS_ADDRESSES in metrics["other"]:
+                self._windows.add(vm.ref)
             db.destroy(metrics)
         db.set(vm, "guest_metrics", NULL)
 
@@ -52,18 +61,8 @@ class Guests:
         if db.find("VM", vm.ref) is not vm or is_like(vm, "no-tools"):
             return
         self.silence(vm)
-        metrics = db.create(
-            "VM_guest_metrics",
-            os_version=dict(_OS),
-            PV_drivers_version={"major": "9", "minor": "3", "micro": "0", "build": "1"},
-            PV_drivers_up_to_date=True,
-            PV_drivers_detected=True,
-            live=True,
-            last_updated=now(),
-            other=dict.fromkeys(_CAN, "1"),
-            can_use_hotplug_vbd="yes",
-            can_use_hotplug_vif="yes",
-        )
+        said = first_word(windows=vm.ref in self._windows)
+        metrics = db.create("VM_guest_metrics", live=True, **said)
         db.set(vm, "guest_metrics", metrics.ref)
         await asyncio.sleep(latency.of("guest.address"))
         self.tell_addresses(vm)
@@ -91,6 +90,20 @@ class Guests:
             high, low = divmod(self._given - 1, 250)
             self._addresses[vif.ref] = f"10.{high // 256 % 256}.{high % 256}.{low + 2}"
         return self._addresses[vif.ref]
+
+
+def first_word(*, windows: bool) -> dict[str, Any]:
+    """What a guest's tools tell of it before it has addresses."""
+    return {
+        "os_version": dict(_WINDOWS if windows else _LINUX),
+        "PV_drivers_version": {"major": "9", "minor": "3", "micro": "0", "build": "1"},
+        "PV_drivers_up_to_date": True,
+        "PV_drivers_detected": True,
+        "last_updated": now(),
+        "other": dict.fromkeys((*_CAN, SETS_ADDRESSES) if windows else _CAN, "1"),
+        "can_use_hotplug_vbd": "yes",
+        "can_use_hotplug_vif": "yes",
+    }
 
 
 def is_like(vm: Row, word: str) -> bool:

@@ -4,8 +4,9 @@
     hosts        [{name, memory_gib, cpus, gpus}]
     srs          [{name, type, size_gib, hosts}]  no hosts: all of them share it
     networks     [{name, bridge}]  beside the one for management: each has an interface on each host
-    templates    [{name, memory_gib, vcpus, disks_gib, boot, srs}]  boot: bios, uefi or pv; no srs:
-                 one on each SR; no templates: the ones that every pretended pool has
+    templates    [{name, memory_gib, vcpus, disks_gib, boot, guest, srs}]  boot: bios, uefi or pv;
+                 guest: linux, or windows, whose tools set static addresses; no srs: one on each SR;
+                 no templates: the ones that every pretended pool has
 
 What a description leaves out has a default. `simulator/pools/` holds some, known by their names.
 """
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from simulator.templates import BOOTS, CUSTOM, GIB, Template
+from simulator.templates import BOOTS, CUSTOM, GIB, GUESTS, Template
 
 POOLS: Final = Path(__file__).with_name("pools")
 
@@ -62,12 +63,13 @@ class TemplatePlan:
     vcpus: int = 2
     disks_gib: tuple[int, ...] = (8,)
     boot: str = "bios"
+    guest: str = "linux"
     srs: tuple[str, ...] = ()
 
     def template(self) -> Template:
         disks = [size * GIB for size in self.disks_gib]
-        boot = BOOTS[self.boot]
-        return Template(self.name, self.name, boot, self.memory_gib * GIB, self.vcpus, disks)
+        boot, memory = BOOTS[self.boot], self.memory_gib * GIB
+        return Template(self.name, self.name, boot, memory, self.vcpus, disks, guest=self.guest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,14 +142,20 @@ def _read(kind: type[T], given: Any, what: str) -> T:
         raise ValueError(f"{what}: a name is missing") from None
 
 
+def _assert_known(plan: TemplatePlan) -> None:
+    if plan.boot not in BOOTS:
+        raise ValueError(f"nothing boots by {plan.boot!r}: {', '.join(BOOTS)}")
+    if plan.guest not in GUESTS:
+        raise ValueError(f"no guest is {plan.guest!r}: {', '.join(GUESTS)}")
+
+
 def _assert_agrees(plan: Plan) -> None:
     if not plan.hosts or not plan.srs:
         raise ValueError("a pool has at least one host and one SR")
     if plan.profile not in {"current", "8.2"}:
         raise ValueError(f"no profile is called {plan.profile!r}: current, 8.2")
     for one in plan.templates:
-        if one.boot not in BOOTS:
-            raise ValueError(f"nothing boots by {one.boot!r}: {', '.join(BOOTS)}")
+        _assert_known(one)
     named = {"hosts": {h.name for h in plan.hosts}, "srs": {sr.name for sr in plan.srs}}
     for kind, parts in (("hosts", plan.srs), ("srs", plan.templates)):
         for part in parts:

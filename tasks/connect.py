@@ -13,7 +13,7 @@ from tasks.setup import DRIVE, setup_sr
 from tasks.sizes import check_sizes, sized
 from tasks.source import check_source
 from tasks.suits import check_machine
-from tasks.suits_guest import check_guest
+from tasks.suits_guest import check_addresses, check_guest
 from xenlaunch import names
 from xenlaunch.errors import Refused
 from xenlaunch.model import Launch, LaunchRequest, Template, TemplateDisk
@@ -60,6 +60,8 @@ def pin(launch: Launch, pool: lookup.Reader) -> Launch:
     check_devices(request, chosen, pool, row)
     check_macs(request, pool)
     check_guest(launch, row, pool)
+    cloned = (one.record for one in listed) if chosen.copies else (row,)
+    check_addresses(request, cloned, pool.records)
     if request.gpu is not None:
         graphics.find(request.gpu, pool.records)
     if request.host is not None:

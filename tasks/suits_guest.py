@@ -4,7 +4,7 @@ A word that is filled in may be far longer than what stands for it, so what the 
 measured as it will be.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from tasks import lookup
@@ -22,6 +22,9 @@ ANY_MAC: Final = "00:00:00:00:00:00"
 ANY_UUID: Final = "00000000-0000-0000-0000-000000000000"
 """As long as that which it stands for."""
 
+SETS_ADDRESSES: Final = "feature-static-ip-setting"
+"""What tools tell that set the addresses that XAPI tells them: those of Windows do."""
+
 
 def check_guest(launch: Launch, template: lookup.Row, pool: lookup.Reader) -> None:
     """Raise `Refused` where a NIC is supposed that the VM does not have, or too much is told."""
@@ -31,6 +34,32 @@ def check_guest(launch: Launch, template: lookup.Row, pool: lookup.Reader) -> No
     check_told(launch.request, devices)
     check_wait(launch.request, devices)
     check_size(launch, devices)
+
+
+def check_addresses(
+    request: LaunchRequest, templates: Iterable[lookup.Row], records: lookup.Cache
+) -> None:
+    """Raise `Refused` where a static address would be left to tools that are not known to set it.
+
+    A clone is known by what the guest of its template told; so each must have that may be cloned.
+    """
+    wanted = [
+        f"{field} of nics.{place}"
+        for place, nic in enumerate(request.nics or ())
+        for field, address in (("ipv4", nic.ipv4), ("ipv6", nic.ipv6))
+        if address
+    ]
+    for template in templates if wanted else ():
+        metrics = records.get("vm_guest_metrics", template["guest_metrics"])
+        if metrics is None or metrics["other"].get(SETS_ADDRESSES) != "1":
+            name = template["name_label"]
+            raise Refused(
+                "VM_LACKS_FEATURE",
+                [name],
+                "A static address is set by the guest's own tools, and the template "
+                f"{name!r} is not known to have any that do that: leave out {', '.join(wanted)}, "
+                "and give the guest its address by guest.network_config.",
+            )
 
 
 def check_told(request: LaunchRequest, devices: Collection[int]) -> None:

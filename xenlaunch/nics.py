@@ -111,6 +111,11 @@ class Nic(Frozen):
         return "native" if self.tunnel is None else "tunnel"
 
     @property
+    def locks(self) -> bool:
+        """Whether XAPI is to let it send from the addresses that are allowed, and no other."""
+        return self.locking_mode == "locked" or bool(self.ipv4_allowed or self.ipv6_allowed)
+
+    @property
     def shown(self) -> str:
         """Its network, as people say it."""
         named = self.network or self.traffic or ""
@@ -119,7 +124,7 @@ class Nic(Frozen):
 
     @model_validator(mode="after")
     def _says_one_network(self) -> Self:
-        contradiction = _contradiction(self) or _idle(self)
+        contradiction = _contradiction(self) or _idle(self) or _locked_out(self)
         if contradiction:
             raise PydanticCustomError("nic", contradiction)
         return self
@@ -190,3 +195,14 @@ def _idle(nic: Nic) -> str:
         ),
     )
     return next((sentence for wrong, sentence in found if wrong), "")
+
+
+def _locked_out(nic: Nic) -> str:
+    """Which static address it could not send from, or ''."""
+    said = (("ipv4", nic.ipv4, nic.ipv4_allowed), ("ipv6", nic.ipv6, nic.ipv6_allowed))
+    for field, address, allowed in said:
+        if nic.locks and address and address.partition("/")[0] not in allowed:
+            return (
+                f"is locked, and {field}, {address}, is not among the addresses of {field}_allowed"
+            )
+    return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.behaviour.vm_state import assert_power
+from simulator.behaviour.vm_state import assert_licensed, assert_power
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -20,6 +20,7 @@ def create_vgpu(
 ) -> str:
     assert_power(owner := call.db.get("VM", vm), "Halted")
     call.db.get("GPU_group", group)
+    assert_licensed(call, "GPU")
     if device != "0":
         raise ApiError("INVALID_DEVICE", device)
     if any(row["device"] == device for row in call.db.rows("VGPU", owner["VGPUs"])):
@@ -130,6 +131,8 @@ def create_vtpm(call: Call, vm: str, is_unique: bool) -> str:  # noqa: FBT001 - 
     if call.world.options.profile == "8.2":
         raise ApiError("NOT_IMPLEMENTED", "VTPM.create")
     owner = call.db.get("VM", vm)
+    if call.db.only("pool")["ha_enabled"]:
+        raise ApiError("NOT_IMPLEMENTED", "VTPM.create with HA or clustering enabled")
     assert_power(owner, "Halted")
     if owner["VTPMs"]:
         raise ApiError("VTPM_MAX_AMOUNT_REACHED", str(len(owner["VTPMs"])))

@@ -48,6 +48,12 @@ def assert_gpus(call: Call, vm: Row, host: Row) -> None:
             raise ApiError("VM_REQUIRES_VGPU", vm.ref, vgpu["GPU_group"], vgpu["type"])
 
 
+def assert_hvm(vm: Row) -> None:
+    """Asked once the host is chosen, of a VM that has a virtual GPU."""
+    if vm["VGPUs"] and vm["domain_type"] != "hvm":
+        raise ApiError("FEATURE_REQUIRES_HVM", "vGPU- and GPU-passthrough needs HVM")
+
+
 def schedule(call: Call, vm: Row, host: Row) -> None:
     """Promise each of the VM's virtual GPUs a physical one of the host."""
     for vgpu in call.db.rows("VGPU", vm["VGPUs"]):

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from simulator.behaviour import pif
 from simulator.behaviour.host_work import change_domain
-from simulator.behaviour.vm_state import assert_licensed
+from simulator.behaviour.vm_state import assert_feature, assert_licensed
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
 from simulator.generic import read_constructor, setters
+from simulator.guests import SETS_ADDRESSES
 from simulator.locks import Mark, exclude
 
 DEVICES_LISTED: Final = 16
@@ -207,16 +208,11 @@ _CONFIGURE: Final = (
 
 def _configure(call: Call, ref: str, version: int, mode: str, address: str, gateway: str) -> str:
     vif = call.db.get("VIF", ref)
-    if mode == "Static":
-        try:
-            right = ipaddress.ip_interface(address).version == version and "/" in address
-        except ValueError:
-            right = False
-        if not right:
-            raise ApiError("INVALID_CIDR_ADDRESS_SPECIFIED", "address")
-        if gateway and not pif.is_address(gateway, version):
-            raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", "gateway")
+    vm = call.db.get("VM", vif["VM"])
     static = mode == "Static"
+    if static:
+        _assert_static(call, vif, version, address, gateway)
+    assert_feature(call, vm, SETS_ADDRESSES)
     call.db.update(
         vif,
         **{
@@ -225,10 +221,25 @@ def _configure(call: Call, ref: str, version: int, mode: str, address: str, gate
             f"ipv{version}_gateway": gateway if static else "",
         },
     )
-    vm = call.db.get("VM", vif["VM"])
     if vif["currently_attached"]:
         call.world.guests.tell_addresses(vm)
     return ""
+
+
+def _assert_static(call: Call, vif: Row, version: int, address: str, gateway: str) -> None:
+    assert_licensed(call, "Guest_ip_setting")
+    try:
+        right = ipaddress.ip_interface(address).version == version and "/" in address
+    except ValueError:
+        right = False
+    if not right:
+        raise ApiError("INVALID_CIDR_ADDRESS_SPECIFIED", "address")
+    # No network locks the VIFs that leave it to theirs.
+    locked = vif["locking_mode"] == "locked"
+    if locked and address.partition("/")[0] not in vif[f"ipv{version}_allowed"]:
+        raise ApiError("ADDRESS_VIOLATES_LOCKING_CONSTRAINT", address)
+    if gateway and not pif.is_address(gateway, version):
+        raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", "gateway")
 
 
 @call(_CONFIGURE.format("ipv4"), has_async=True)

@@ -16,7 +16,7 @@ from simulator.behaviour import vdi
 from simulator.behaviour.message import tell
 from simulator.behaviour.operations import suboperation
 from simulator.behaviour.vif import mac_for
-from simulator.behaviour.vm_state import COPYING, assert_may
+from simulator.behaviour.vm_state import COPYING, assert_licensed, assert_may
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -232,6 +232,7 @@ def copy_vif(call: Call, vif: Row, vm: Row, seed: str = "") -> None:
 
 
 def copy_vgpu(call: Call, vgpu: Row, vm: Row) -> None:
+    assert_licensed(call, "GPU")
     fields = ("GPU_group", "device", "type")
     other_config = dict(vgpu["other_config"])
     values = {name: vgpu[name] for name in fields}

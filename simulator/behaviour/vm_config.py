@@ -9,10 +9,12 @@ from simulator.behaviour import vbd, vif
 from simulator.behaviour.host_work import until_alone
 from simulator.behaviour.vm_state import (
     COPYING,
+    NESTS,
     assert_may,
     assert_multiplier,
     assert_power,
     is_licensed,
+    is_on,
 )
 from simulator.calls import Call, call, declare
 from simulator.db import Row
@@ -168,7 +170,7 @@ def _pinned_because(call: Call, vm: Row) -> str:
         return "control domain"
     if not is_licensed(call, "DMC"):
         return "DMC"
-    return "nested virt" if vm["platform"].get("nested-virt") in {"true", "1"} else ""
+    return "nested virt" if is_on(vm, NESTS) else ""
 
 
 async def _limit(call: Call, ref: str, operation: str, *beside: str, **limits: int) -> str:

@@ -19,6 +19,7 @@ from simulator.behaviour.vm_config import assert_pinned
 from simulator.behaviour.vm_state import (
     assert_can_boot_here,
     assert_may,
+    assert_nesting,
     assert_no_template,
     assert_power,
     possible_hosts,
@@ -114,6 +115,8 @@ async def run_somewhere(
     try:
         if not force:
             assert_pinned(call, vm)
+        if before == "Halted":
+            assert_nesting(call, vm)
         with _marked_host(call, chosen, "vm_start" if before == "Halted" else "vm_resume"):
             await call.phase("placed")
             await _build(call, vm, chosen, devices, paused=paused, before=before)
@@ -152,6 +155,7 @@ async def _place(call: Call, vm: Row, host: Row | None) -> Row:
             host = _choose(call, vm)
         else:
             assert_can_boot_here(call, vm, host)
+        gpu.assert_hvm(vm)
         call.world.memory.schedule(vm, host.ref)
         gpu.schedule(call, vm, host)
     return host

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: operations on one VM that may run beside each other
 COPYING: Final = frozenset({"clone", "copy", "export", "create_template"})
+#: the key of the platform that lets a VM run VMs itself
+NESTS: Final = "nested-virt"
 
 
 def assert_power(vm: Row, *allowed: str) -> None:
@@ -77,7 +79,13 @@ def is_live(call: Call, host: Row) -> bool:
     return metrics is not None and metrics["live"] is True
 
 
-_RESTRICTIONS: Final = {"DMC": "restrict_dmc", "VIF_locking": "restrict_vif_locking"}
+_RESTRICTIONS: Final = {
+    "DMC": "restrict_dmc",
+    "GPU": "restrict_gpu",
+    "Guest_ip_setting": "restrict_guest_ip_setting",
+    "Nested_virt": "restrict_nested_virt",
+    "VIF_locking": "restrict_vif_locking",
+}
 
 
 def is_licensed(call: Call, feature: str) -> bool:
@@ -87,6 +95,27 @@ def is_licensed(call: Call, feature: str) -> bool:
 def assert_licensed(call: Call, feature: str) -> None:
     if not is_licensed(call, feature):
         raise ApiError("LICENCE_RESTRICTION", feature)
+
+
+def assert_feature(call: Call, vm: Row, feature: str) -> None:
+    """What the guest's tools have said that they can do."""
+    guest = call.db.find("VM_guest_metrics", vm["guest_metrics"])
+    if guest is None or guest["other"].get(feature) != "1":
+        raise ApiError("VM_LACKS_FEATURE", vm.ref)
+
+
+def assert_nesting(call: Call, vm: Row) -> None:
+    """A VM that is to run VMs itself says so clearly, and the licence allows it."""
+    said = vm["platform"].get(NESTS, "false")
+    if said.lower() not in {"true", "1", "false", "0"}:
+        raise ApiError("INVALID_VALUE", f"platform:{NESTS}", said)
+    if is_on(vm, NESTS):
+        assert_licensed(call, "Nested_virt")
+
+
+def is_on(vm: Row, key: str) -> bool:
+    """Whether a key of the platform counts as true."""
+    return vm["platform"].get(key, "").lower() in {"true", "1"}
 
 
 def assert_live(call: Call, host: Row) -> None:
@@ -174,8 +203,7 @@ def _assert_memory(call: Call, vm: Row, host: Row) -> None:
 
 def _assert_processors(vm: Row, host: Row) -> None:
     processors = int(host["cpu_info"].get("cpu_count", "0")) or len(host["host_CPUs"])
-    free = vm["platform"].get("vcpu-unrestricted") in {"true", "1"}
-    if vm["VCPUs_max"] > processors and not free:
+    if vm["VCPUs_max"] > processors and not is_on(vm, "vcpu-unrestricted"):
         raise ApiError("HOST_NOT_ENOUGH_PCPUS", str(vm["VCPUs_max"]), str(processors))
 
 

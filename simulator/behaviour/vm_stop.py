@@ -7,7 +7,13 @@ from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.vm_clone import destroy_rows, forget_memory
 from simulator.behaviour.vm_start import detach
-from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power, is_live
+from simulator.behaviour.vm_state import (
+    assert_feature,
+    assert_may,
+    assert_no_template,
+    assert_power,
+    is_live,
+)
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -58,12 +64,6 @@ async def shutdown(call: Call, ref: str) -> str:
     except ApiError:
         call.stop_if_cancelled()
         return await hard_shutdown(call, ref)
-
-
-def assert_feature(call: Call, vm: Row, feature: str) -> None:
-    guest = call.db.find("VM_guest_metrics", vm["guest_metrics"])
-    if guest is None or feature not in guest["other"]:
-        raise ApiError("VM_LACKS_FEATURE", vm.ref)
 
 
 async def stop(call: Call, vm: Row, latency: str) -> None:

@@ -9,8 +9,13 @@ from simulator.behaviour.host_work import on_host, until_alone
 from simulator.behaviour.message import tell
 from simulator.behaviour.operations import suboperation
 from simulator.behaviour.vm_start import assert_not_evacuated, bring_to_life
-from simulator.behaviour.vm_state import assert_may, assert_no_template, assert_power
-from simulator.behaviour.vm_stop import assert_feature, lose_domain
+from simulator.behaviour.vm_state import (
+    assert_feature,
+    assert_may,
+    assert_no_template,
+    assert_power,
+)
+from simulator.behaviour.vm_stop import lose_domain
 from simulator.calls import Call, call
 from simulator.db import Row
 from simulator.errors import ApiError

@@ -95,6 +95,15 @@ def test_the_address_that_was_waited_for_comes_first(make_stack: MakeStack) -> N
             {"wait_for": {"port": 22}, "other_config": NO_LEASE},
             "running, no address: its guest tools are there, a lease is missing",
         ),
+        # What the guest of the template once told, its address included, is not the clone's word.
+        (
+            {"template": "windows-2022", "wait_for": "agent", "other_config": NO_TOOLS},
+            "running, no guest tools",
+        ),
+        (
+            {"template": "windows-2022", "wait_for": "address", "other_config": NO_LEASE},
+            "running, no address: its guest tools are there, a lease is missing",
+        ),
         (
             {"wait_for": {"family": "ipv6"}},
             "running, no address (its IPv6 address): its guest tools are there, a lease is missing",

@@ -103,7 +103,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "hardware_platform_version",
         "tags",
     ),
-    "vm_guest_metrics": ("uuid", "networks", "os_version", "PV_drivers_detected", "live"),
+    "vm_guest_metrics": ("uuid", "networks", "os_version", "PV_drivers_detected", "live", "other"),
     "vbd": (
         "uuid",
         "VM",

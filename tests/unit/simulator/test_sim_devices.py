@@ -114,7 +114,7 @@ def test_disks_are_rounded_counted_and_refused_when_there_is_no_space(pretend: P
 
 def test_a_vif_is_checked_when_it_is_made(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
-        vm, network = await pool.vm(), pool.one("network", "guest").ref
+        vm, network = await pool.vm(template="windows-2022"), pool.one("network", "guest").ref
 
         async def error(**more: Any) -> list[str]:
             return list(await pool.refused("VIF.create", {**vif(vm, network), **more}))

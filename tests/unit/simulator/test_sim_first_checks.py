@@ -101,27 +101,6 @@ def test_a_dead_host_attaches_no_network_and_plugs_nothing(pretend: Pretend) -> 
     pretend(scenario)
 
 
-def test_what_the_licence_leaves_out_is_refused(pretend: Pretend) -> None:
-    async def scenario(pool: Any) -> None:
-        vm = await pool.vm()
-        [ref] = vm["VIFs"]
-        await pool.call("VIF.destroy", ref)
-        nic = {"VM": vm.ref, "network": pool.one("network", "guest").ref, "device": "0", "MAC": ""}
-        nic |= {"MTU": "1500", "other_config": {}, "qos_algorithm_type": ""}
-        nic |= {"qos_algorithm_params": {}, "locking_mode": "locked"}
-        lost = {"restrict_dmc": "true", "restrict_vif_locking": "true"}
-        pool.db.set(pool.db.only("pool"), "restrictions", lost)
-
-        assert await pool.refused("VIF.create", nic) == ["LICENCE_RESTRICTION", "VIF_locking"]
-        await pool.call("VIF.create", {**nic, "locking_mode": "unlocked"})
-        range_ = (0, 2 * GIB, GIB, 2 * GIB)
-        assert await pool.refused("VM.set_memory_limits", vm.ref, *range_) == [
-            *("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", "DMC")
-        ]
-
-    pretend(scenario)
-
-
 def test_a_pool_that_is_alive_says_again_what_it_was_told(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         assert serve(pool.world, "system.isAlive:a", ["b"], {}) == "b"

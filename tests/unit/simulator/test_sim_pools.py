@@ -101,6 +101,10 @@ def test_a_local_sr_is_seen_by_its_host_alone(start_simulator: Callable[..., Pro
             {"hosts": [HOST], "srs": [SR], "templates": [{"name": "t", "boot": "tape"}]},
             "nothing boots by 'tape'",
         ),
+        (
+            {"hosts": [HOST], "srs": [SR], "templates": [{"name": "t", "guest": "dos"}]},
+            "no guest is 'dos'",
+        ),
     ],
 )
 def test_a_wrong_description_is_told_why(given: Any, said: str) -> None:
