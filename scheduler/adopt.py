@@ -16,7 +16,7 @@ from typing import Any, Final
 from scheduler.generation import Generations
 from tasks.poll import host_of
 from tasks.remains import half_made_by, new_disks
-from tasks.told import usable
+from tasks.told import metrics_of, usable
 from xenlaunch import names, states
 from xenlaunch.adopting import Found, adopt, roll_back, unknown_to
 from xenlaunch.deed import Deed
@@ -97,7 +97,7 @@ class Adoption:
                     row["uuid"],
                     host_of(reach, row["resident_on"]),
                     macs_of(reach, ref),
-                    addresses_of(reach, row),
+                    addresses_of(reach, ref),
                     kept=finished is None,
                 )
 
@@ -158,6 +158,6 @@ def macs_of(reach: Reach, vm: str) -> tuple[str, ...]:
     return tuple(str(row["MAC"]) for row in sorted(rows, key=lambda row: int(row["device"])))
 
 
-def addresses_of(reach: Reach, row: Row) -> tuple[str, ...]:
-    metrics = reach.records.get("vm_guest_metrics", row["guest_metrics"])
+def addresses_of(reach: Reach, vm: str) -> tuple[str, ...]:
+    metrics = metrics_of(reach.records, vm)
     return usable(metrics["networks"]) if metrics else ()

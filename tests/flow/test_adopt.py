@@ -150,16 +150,19 @@ def test_what_a_launch_had_half_made_goes_before_it_makes_its_own(
 
 
 def test_a_kept_vm_is_a_failed_launchs_again(make: Make) -> None:
+    """It has never run, and the address that the guest of its template once told is not its own."""
     stack = make()
     stack.start_worker()
     stack.pool.faults(FAILING_START)
-    launch = stack.client.submit(request(on_failure="keep"), token="order-1").id
+    wanted = request(on_failure="keep", template="windows-2022")
+    launch = stack.client.submit(wanted, token="order-1").id
     failed = stack.ended([launch])[0]
     wipe(stack)
     assert adopt(stack)["kept"] == 1
-    again = stack.client.submit(request(on_failure="keep"), token="order-1")
+    again = stack.client.submit(wanted, token="order-1")
 
     assert (again.state, again.error) == ("failed", failed.error)
+    assert again.addresses == failed.addresses == ()
     assert again.leftovers == failed.leftovers
     assert [vm["uuid"] for vm in stack.vms().values()] == [failed.leftovers[0].uuid]
 
