@@ -249,6 +249,11 @@ def host_speeds(records: Cache) -> dict[str, int]:
     return {host: speed for host, speed in first.items() if speed > 0}
 
 
+def has_ha(records: Cache) -> bool:
+    """Whether a pool keeps its VMs alive itself, by high availability."""
+    return any(row["ha_enabled"] for row in records.all("pool").values())
+
+
 def _word(cls: str) -> str:
     return {"sr": "storage repository", "iso": "CD image", "gpu_group": "group of GPUs"}.get(
         cls, cls

@@ -10,19 +10,27 @@ from xenlaunch.fields import show_size
 from xenlaunch.machine import nested_key
 from xenlaunch.model import LaunchRequest
 
-ONLY_HVM = ("firmware", "secure_boot", "vtpm", "boot_order", "nested_virtualisation")
+ONLY_HVM = ("firmware", "secure_boot", "vtpm", "boot_order", "nested_virtualisation", "gpu")
 ONLY_PV = ("pv_args", "pv_kernel", "pv_ramdisk", "pv_bootloader")
 NO_BOOT = (("bios", "qemu-upstream-uefi"), ("uefi", "qemu-trad"))
 """Firmwares with device models that XAPI starts no VM with."""
+NESTS = nested_key(is_8_2=False)
+"""The key of ``platform`` at which XAPI looks when a VM starts; the other one it leaves to Xen."""
+ON, OFF = frozenset({"true", "1"}), frozenset({"false", "0"})
 
 
 def check_machine(
-    request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool = False
+    request: LaunchRequest,
+    template: Mapping[str, Any],
+    *,
+    is_8_2: bool = False,
+    has_ha: bool = False,
 ) -> None:
-    """Raise `Refused` with the field that the template, or a pool of 8.2, cannot have."""
+    """Raise `Refused` with the field that the template, or a pool of this kind, cannot have."""
     check_kind(request, template)
     check_firmware(request, template)
-    check_tpm(request, template, is_8_2=is_8_2)
+    check_tpm(request, template, is_8_2=is_8_2, has_ha=has_ha)
+    check_nesting(request, template, is_8_2=is_8_2)
     check_cpus(request, template)
     check_sockets(request, template)
     check_memory(request, template, is_8_2=is_8_2)
@@ -60,7 +68,9 @@ def check_firmware(request: LaunchRequest, template: Mapping[str, Any]) -> None:
         )
 
 
-def check_tpm(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool) -> None:
+def check_tpm(
+    request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool, has_ha: bool
+) -> None:
     blocks = "create_vtpm" in request.blocked_operations
     if is_8_2 and (request.vtpm or blocks):
         field = "vtpm" if request.vtpm else "create_vtpm in blocked_operations"
@@ -69,6 +79,25 @@ def check_tpm(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bo
             [template["name_label"]],
             f"This pool is of the 8.2 generation, which has no virtual TPMs: leave {field} out, "
             "or name another pool.",
+        )
+    if request.vtpm and has_ha:
+        raise Refused(
+            "VTPM_BESIDE_HA",
+            [template["name_label"]],
+            "This pool has high availability enabled, beside which XAPI makes no virtual TPM: "
+            "leave vtpm out, or name another pool.",
+        )
+
+
+def check_nesting(request: LaunchRequest, template: Mapping[str, Any], *, is_8_2: bool) -> None:
+    """XAPI looks when the VM starts, and takes no other word than these."""
+    said = platform_of(request, template, is_8_2=is_8_2).get(NESTS)
+    if said is not None and said.lower() not in ON | OFF:
+        raise Refused(
+            "INVALID_VALUE",
+            [f"platform:{NESTS}", said],
+            f"The platform of a VM of the template {template['name_label']!r} would have "
+            f"{NESTS}: {said}, with which it does not start: say true or false.",
         )
 
 
@@ -110,7 +139,7 @@ def platform_of(
 
 def is_on(platform: Mapping[str, str], key: str) -> bool:
     """Whether XAPI takes a key of ``platform`` for true."""
-    return platform.get(key) in {"true", "1"}
+    return platform.get(key, "").lower() in ON
 
 
 def int_of(text: str) -> int:

@@ -150,6 +150,7 @@ OWN_CODES: Final = {
     "WAITED_TOO_LONG": ("Refused", "It had not begun within its `start_within`."),
     "WAIT_NEEDS_NIC": ("Refused", "It waits for an address by a NIC that the VM does not have."),
     "VCPUS_ABOVE_MAX": ("Refused", "`vcpus_max` is less than the template starts with."),
+    "VTPM_BESIDE_HA": ("Refused", "`vtpm` on a pool that has high availability enabled."),
     "VTPM_UNKNOWN": (
         "Refused",
         "`vtpm`, or `create_vtpm` blocked, on a pool of the 8.2 generation.",
@@ -354,7 +355,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "ipv4_allowed": "The only IPv4 addresses that the VM may send from.",
         "ipv6_allowed": "The only IPv6 addresses that the VM may send from.",
         "ipv4": "A static address that XAPI has the guest's tools set, with its prefix: "
-        "`10.1.2.3/24`.",
+        "`10.1.2.3/24`. Only where those of the template are known to: see below.",
         "ipv4_gateway": "The gateway that goes with `ipv4`.",
         "ipv6": "The same for IPv6: `2001:db8::3/64`.",
         "ipv6_gateway": "The gateway that goes with `ipv6`.",

@@ -165,6 +165,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a kernel for HVM": ({"pv_kernel": "/k"}, HVM, "PV_ARGS_ON_HVM"),
     "arguments for HVM": ({"pv_args": "quiet"}, HVM, "PV_ARGS_ON_HVM"),
     "firmware for PV": ({"firmware": "uefi"}, PV, "HVM_FIELD_ON_PV"),
+    "a GPU for PV": ({"gpu": {"type": "quarter"}}, PV, "HVM_FIELD_ON_PV"),
     "a boot order for PV": ({"boot_order": "c"}, PV, "HVM_FIELD_ON_PV"),
     "fewer CPUs than start": ({"vcpus_max": 1}, HVM, "VCPUS_ABOVE_MAX"),
     "cores that do not divide": ({"cores_per_socket": 3}, HVM, "CORES_DO_NOT_DIVIDE"),
@@ -189,6 +190,16 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"platform": {"device-model": "qemu-upstream-uefi"}},
         HVM,
         "VALUE_NOT_SUPPORTED",
+    ),
+    "virtual machines, perhaps": (
+        {"platform": {"nested-virt": "yes"}},
+        HVM,
+        "INVALID_VALUE",
+    ),
+    "the template's virtual machines, perhaps": (
+        {},
+        {**HVM, "platform": {"nested-virt": "on"}},
+        "INVALID_VALUE",
     ),
     "no cores": ({"platform": {"cores-per-socket": "0"}}, HVM, "CORES_DO_NOT_DIVIDE"),
     "cores that are no number": (
@@ -220,6 +231,15 @@ def test_the_8_2_generation_knows_no_tpm(fields: dict[str, Any]) -> None:
     assert refused.value.code == "VTPM_UNKNOWN"
 
 
+def test_a_tpm_is_refused_beside_high_availability() -> None:
+    uefi = {**HVM, "HVM_boot_params": {"firmware": "uefi"}}
+    with pytest.raises(Refused) as refused:
+        check_machine(request(vtpm=True), uefi, has_ha=True)
+
+    assert (refused.value.code, refused.value.params) == ("VTPM_BESIDE_HA", ["debian-12"])
+    check_machine(request(), uefi, has_ha=True)
+
+
 def test_what_the_template_can_become_is_not_refused() -> None:
     uefi = {**HVM, "HVM_boot_params": {"firmware": "uefi"}}
 
@@ -227,6 +247,8 @@ def test_what_the_template_can_become_is_not_refused() -> None:
     check_machine(request(firmware="uefi", vtpm=True), HVM)
     check_machine(request(pv_args="quiet"), PV)
     check_machine(request(nested_virtualisation=True), HVM)
+    check_machine(request(platform={"nested-virt": "FALSE"}), HVM)
+    check_machine(request(nested_virtualisation=True), {**HVM, "platform": {"nested-virt": "on"}})
     check_machine(request(), {**BALLOONS, **NESTS, "memory_dynamic_min": "1"})
     check_machine(request(nested_virtualisation=True, memory="1GiB"), BALLOONS)
     check_machine(
