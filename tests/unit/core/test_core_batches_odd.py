@@ -48,7 +48,8 @@ def half_written(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> str:
         dying.setattr(type(batches.ledger), "submit_all", dies)
         with pytest.raises(Died):
             submit(batches)
-    return batches.lives.redis.zrange(batches.lives.key("batches"), 0, -1)[0]  # type: ignore[no-any-return]
+    [batch] = batches.lives.redis.zrange(batches.lives.key("batches"), 0, -1)
+    return str(batch)
 
 
 def test_what_was_never_written_is_on_its_way_and_keeps_no_batch_from_its_end(

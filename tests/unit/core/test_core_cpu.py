@@ -123,7 +123,7 @@ def test_connect_leaves_a_host_that_tells_no_speed() -> None:
     pool = Book(
         vm={"vm1": vm(1, VBDs=[], **machine)},
         sr={"sr1": sr("sr-1", free=10)},
-        pool={"p": {"default_SR": "sr1"}},
+        pool={"p": {"default_SR": "sr1", "ha_enabled": False}},
         host_cpu=CPUS.all("host_cpu"),
     )
     assert pin(launch("fast", cpu_speed=1000), pool).template is not None
