@@ -78,7 +78,7 @@ def _plan(text: str) -> plans.Plan:
 def _script(text: str) -> tuple[script.Step, ...]:
     try:
         return script.read(json.loads(Path(text).read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as wrong:
+    except (OSError, LookupError, TypeError, ValueError) as wrong:
         raise argparse.ArgumentTypeError(f"{text}: {wrong}") from None
 
 

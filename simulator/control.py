@@ -19,19 +19,20 @@
     GET    /state                      all rows, by class and ref
     PUT    /state                      replace the pool by such a dump
 
-NAME is a name, a uuid or a ref. What is wrong with a request is said in {"error": "…"}, status 400.
+NAME is a name, a uuid or a ref. What is wrong with a request is said in {"error": "…"}, status 400,
+or 404 where what it names is not there.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
 
-from simulator import state
+from simulator import latency, state
 from simulator.behaviour.vm_stop import become_halted
 from simulator.calls import Call
 from simulator.faults import Rule
@@ -56,25 +57,23 @@ class Control:
 
     def do(self, method: str, target: str, given: Any = None) -> Any:
         """Do what is asked; who asks is the port or a script."""
-        url = urlsplit(target)
-        parts = [unquote(part) for part in url.path.strip("/").split("/")]
-        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
-        if method == "POST" and len(parts) == 2 and parts[0] == "master":
-            self.world.move_master(state.named(self.world, "host", parts[1]))
-            return {"done": f"{parts[1]} is the master"}
-        if len(parts) == 3:
-            return self._to_object(method, *parts, given=given)
-        action = _ACTIONS.get((method, "/".join(parts)))
-        if action is None:
-            raise LookupError(f"{method} /{'/'.join(parts)} is nothing that can be asked here")
-        return action(self.world, query, given)
+        return read(method, target, given)(self.world)
 
-    def _to_object(self, method: str, kind: str, name: str, act: str, *, given: Any) -> Any:
-        action = _OBJECT_ACTIONS.get((kind, act))
-        if action is None or method != "POST":
-            raise LookupError(f"{method} /{kind}/{name}/{act} is nothing that can be asked here")
-        action(self.world, name, given or {})
-        return {"done": f"{act} {name}"}
+
+def read(method: str, target: str, given: Any = None) -> Callable[[World], Any]:
+    """What is asked, looked at as far as that can be done without knowing the pool."""
+    url = urlsplit(target)
+    parts = [unquote(part) for part in url.path.strip("/").split("/")]
+    if (act := _ACTS.get((method, "/".join(parts)))) is not None:
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        asked = act.read(given)
+        return lambda world: act.do(world, query, asked)
+    kind, name, how = (*parts, "", "")[:3]
+    act_on = _OBJECT_ACTS.get((method, kind, how)) if 2 <= len(parts) <= 3 else None
+    if act_on is None:
+        raise LookupError(f"{method} /{'/'.join(parts)} is nothing that can be asked here")
+    body = act_on.read(given)
+    return lambda world: act_on.do(world, name, body)
 
 
 def _answer(value: Any, status: int = 200) -> Response:
@@ -95,8 +94,11 @@ def _faults(world: World, _query: Any, _given: Any) -> Any:
     return world.faults.as_list()
 
 
-def _add_faults(world: World, _query: Any, given: Any) -> Any:
-    rules = [Rule.read(one) for one in (given if isinstance(given, list) else [given])]
+def _read_rules(given: Any) -> list[Rule]:
+    return [Rule.read(one) for one in (given if isinstance(given, list) else [given])]
+
+
+def _add_faults(world: World, _query: Any, rules: list[Rule]) -> Any:
     world.faults.rules += rules
     return {"done": f"{len(rules)} added"}
 
@@ -110,16 +112,23 @@ def _latency(world: World, _query: Any, _given: Any) -> Any:
     return world.latency.current()
 
 
-def _set_latency(world: World, _query: Any, given: Any) -> Any:
-    if not isinstance(given, dict):
-        raise TypeError("latencies are an object: name, then seconds")
-    world.latency.set(given)
+def _set_latency(world: World, _query: Any, figures: dict[str, float | None]) -> Any:
+    world.latency.set(figures)
     return world.latency.current()
 
 
-def _restart(world: World, _query: Any, given: Any) -> Any:
-    times = given or {}
-    world.restart(float(times.get("seconds", 0)), float(times.get("booting", 0)))
+def _read_times(given: Any) -> dict[str, float]:
+    times = {} if given is None else given
+    if not isinstance(times, dict) or set(times) - {"seconds", "booting"}:
+        raise ValueError('say {"seconds": N, "booting": N}, or nothing')
+    for name, seconds in times.items():
+        if not latency.is_seconds(seconds):
+            raise ValueError(f"{name} is a number from 0, not {seconds!r}")
+    return times
+
+
+def _restart(world: World, _query: Any, times: dict[str, float]) -> Any:
+    world.restart(**times)
     return {"done": "xapi restarted", "restarts": world.restarts}
 
 
@@ -140,57 +149,82 @@ def _load_state(world: World, _query: Any, given: Any) -> Any:
     return {"done": f"{state.load(world, given)} rows loaded"}
 
 
-_ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, Mapping[str, str], Any], Any]]] = {
-    ("GET", "calls"): _calls,
-    ("DELETE", "calls"): _clear_calls,
-    ("GET", "faults"): _faults,
-    ("POST", "faults"): _add_faults,
-    ("DELETE", "faults"): _clear_faults,
-    ("GET", "latency"): _latency,
-    ("PUT", "latency"): _set_latency,
-    ("POST", "restart"): _restart,
-    ("POST", "sessions/expire"): _expire,
-    ("POST", "tasks/collect"): _collect,
-    ("GET", "state"): _state,
-    ("PUT", "state"): _load_state,
+class _Act(NamedTuple):
+    """What can be asked, and how its body is read, which needs no pool."""
+
+    do: Callable[[World, Any, Any], Any]
+    read: Callable[[Any], Any] = lambda given: given
+
+
+_ACTS: Final[Mapping[tuple[str, str], _Act]] = {
+    ("GET", "calls"): _Act(_calls),
+    ("DELETE", "calls"): _Act(_clear_calls),
+    ("GET", "faults"): _Act(_faults),
+    ("POST", "faults"): _Act(_add_faults, _read_rules),
+    ("DELETE", "faults"): _Act(_clear_faults),
+    ("GET", "latency"): _Act(_latency),
+    ("PUT", "latency"): _Act(_set_latency, latency.read),
+    ("POST", "restart"): _Act(_restart, _read_times),
+    ("POST", "sessions/expire"): _Act(_expire),
+    ("POST", "tasks/collect"): _Act(_collect),
+    ("GET", "state"): _Act(_state),
+    ("PUT", "state"): _Act(_load_state),
 }
 
 
-def _kill(world: World, name: str, _given: Any = None) -> None:
+# -- what is asked of one object
+
+
+def _lead(world: World, name: str, _given: Any) -> Any:
+    world.move_master(state.named(world, "host", name))
+    return {"done": f"{name} is the master"}
+
+
+def _kill(world: World, name: str, _given: Any) -> Any:
     world.kill_host(state.named(world, "host", name))
+    return {"done": f"kill {name}"}
 
 
-def _revive(world: World, name: str, _given: Any = None) -> None:
+def _revive(world: World, name: str, _given: Any) -> Any:
     host = state.named(world, "host", name)
     call = Call(world, "control.revive", "control.revive")
     for vm in world.db.rows("VM", list(host["resident_VMs"])):
         if not vm["is_control_domain"]:
             become_halted(call, vm)
     world.db.set(world.db.get("host_metrics", host["metrics"]), "live", True)
+    return {"done": f"revive {name}"}
 
 
-def _slow(world: World, name: str, given: Any) -> None:
-    times = given.get("times", 0) if isinstance(given, dict) else 0
-    if not isinstance(times, int | float) or times <= 0:
+def _read_slowness(given: Any) -> float:
+    times = given.get("times") if isinstance(given, dict) else None
+    if not latency.is_seconds(times) or not times:
         raise ValueError('say {"times": N}: how many times as long all takes, more than 0')
+    return float(times)
+
+
+def _slow(world: World, name: str, times: float) -> Any:
     world.slowness[state.named(world, "SR", name).ref] = times
+    return {"done": f"slow {name}"}
 
 
-def _fill(world: World, name: str, _given: Any = None) -> None:
+def _fill(world: World, name: str, _given: Any) -> Any:
     sr = state.named(world, "SR", name)
     world.db.set(sr, "physical_utilisation", sr["physical_size"])
+    return {"done": f"fill {name}"}
 
 
-def _empty(world: World, name: str, _given: Any = None) -> None:
+def _empty(world: World, name: str, _given: Any) -> Any:
     sr = state.named(world, "SR", name)
     used = sum(vdi["physical_utilisation"] for vdi in world.db.rows("VDI", sr["VDIs"]))
     world.db.set(sr, "physical_utilisation", used)
+    return {"done": f"empty {name}"}
 
 
-_OBJECT_ACTIONS: Final[Mapping[tuple[str, str], Callable[[World, str, Any], None]]] = {
-    ("hosts", "kill"): _kill,
-    ("hosts", "revive"): _revive,
-    ("srs", "slow"): _slow,
-    ("srs", "fill"): _fill,
-    ("srs", "empty"): _empty,
+_OBJECT_ACTS: Final[Mapping[tuple[str, str, str], _Act]] = {
+    ("POST", "master", ""): _Act(_lead),
+    ("POST", "hosts", "kill"): _Act(_kill),
+    ("POST", "hosts", "revive"): _Act(_revive),
+    ("POST", "srs", "slow"): _Act(_slow, _read_slowness),
+    ("POST", "srs", "fill"): _Act(_fill),
+    ("POST", "srs", "empty"): _Act(_empty),
 }

@@ -105,13 +105,11 @@ class Latency:
 
     def set(self, figures: Mapping[str, Any]) -> None:
         """Set figures to seconds as they are; None gives a figure back to the table."""
-        for name, seconds in figures.items():
-            if name not in FIGURES:
-                raise ValueError(f"no latency is called {name!r}; there are: {', '.join(FIGURES)}")
+        for name, seconds in read(figures).items():
             if seconds is None:
                 self._set.pop(name, None)
             else:
-                self._set[name] = _seconds(name, seconds)
+                self._set[name] = seconds
 
     def current(self) -> dict[str, float]:
         return {
@@ -120,8 +118,19 @@ class Latency:
         }
 
 
-def _seconds(name: str, given: Any) -> float:
+def is_seconds(given: Any) -> bool:
+    """Whether it is a number from 0 that has an end."""
     right = isinstance(given, (int, float)) and not isinstance(given, bool)
-    if right and math.isfinite(given) and given >= 0:
-        return float(given)
-    raise ValueError(f"latency {name!r} must be seconds from 0, not {given!r}")
+    return right and math.isfinite(given) and given >= 0
+
+
+def read(given: Any) -> dict[str, float | None]:
+    """Check figures as somebody sets them: all of them, before any is set."""
+    if not isinstance(given, Mapping):
+        raise TypeError("latencies are an object: name, then seconds")
+    for name, seconds in given.items():
+        if name not in FIGURES:
+            raise ValueError(f"no latency is called {name!r}; there are: {', '.join(FIGURES)}")
+        if seconds is not None and not is_seconds(seconds):
+            raise ValueError(f"latency {name!r} must be seconds from 0, not {seconds!r}")
+    return {name: seconds if seconds is None else float(seconds) for name, seconds in given.items()}

@@ -19,12 +19,12 @@ import asyncio
 import dataclasses
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from simulator import control
+from simulator.control import Control
 from simulator.faults import Rule
-
-if TYPE_CHECKING:
-    from simulator.control import Control
+from simulator.latency import is_seconds
 
 
 class WrongStep(Exception):
@@ -46,7 +46,7 @@ class Step:
             raise TypeError("a step is a rule, with `method`, or a request, with `do`")
         rest = dict(given)
         at = rest.pop("at", 0)
-        if isinstance(at, bool) or not isinstance(at, int | float) or at < 0:
+        if not is_seconds(at):
             raise ValueError(f"at is a number of seconds from 0, not {at!r}")
         if "do" not in rest:
             Rule.read(rest)
@@ -55,6 +55,7 @@ class Step:
         body = rest.pop("with", None)
         if rest or not path.startswith("/"):
             raise ValueError('a request is {"at": SECONDS, "do": "METHOD /path", "with": BODY}')
+        control.read(method, path, body)
         return cls(method, path, body, at)
 
 
@@ -64,14 +65,14 @@ def read(given: Any) -> tuple[Step, ...]:
     return tuple(sorted(map(Step.read, given), key=lambda step: step.at))
 
 
-def begin(control: Control, steps: Iterable[Step]) -> None:
+def begin(acts: Control, steps: Iterable[Step]) -> None:
     """Do what comes before all else."""
     for step in steps:
         if not step.at:
-            _do(control, step)
+            _do(acts, step)
 
 
-async def go_on(control: Control, steps: Iterable[Step]) -> None:
+async def go_on(acts: Control, steps: Iterable[Step]) -> None:
     """Do the rest, each at its time; a step that goes wrong does not stop the next."""
     clock = asyncio.get_running_loop().time
     ready = clock()
@@ -80,13 +81,13 @@ async def go_on(control: Control, steps: Iterable[Step]) -> None:
             continue
         await asyncio.sleep(max(0.0, ready + step.at - clock()))
         try:
-            _do(control, step)
+            _do(acts, step)
         except WrongStep as wrong:
             sys.stderr.write(f"simulator: {wrong}\n")
 
 
-def _do(control: Control, step: Step) -> None:
+def _do(acts: Control, step: Step) -> None:
     try:
-        control.do(step.method, step.path, step.given)
+        acts.do(step.method, step.path, step.given)
     except (LookupError, ValueError, TypeError) as wrong:
         raise WrongStep(f"{step.method} {step.path}: {wrong}") from None

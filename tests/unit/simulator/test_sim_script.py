@@ -87,6 +87,13 @@ def test_a_step_that_goes_wrong_later_is_told_and_stops_nothing(
         ('[{"do": "POST /restart", "at": -1}]', "at is a number of seconds from 0"),
         ('[{"do": "POST /nothing"}]', "nothing that can be asked here"),
         ('[{"do": "POST /hosts/nobody/kill"}]', "no host is called 'nobody'"),
+        ('[{"at": 1, "do": "POST /nosuch"}]', "POST /nosuch is nothing that can be asked here"),
+        ('[{"at": 1, "do": "FROB /calls"}]', "FROB /calls is nothing that can be asked here"),
+        ('[{"at": 1, "do": "POST /hosts/host-1/feed"}]', "nothing that can be asked here"),
+        ('[{"at": 1, "do": "PUT /latency", "with": {"bogus": 1}}]', "no latency is called 'bogus'"),
+        ('[{"at": 1, "do": "POST /restart", "with": [1]}]', 'say {"seconds": N'),
+        ('[{"at": 1, "do": "POST /faults", "with": {"method": "VM.clone"}}]', "needs an error"),
+        ('[{"at": NaN, "do": "POST /restart"}]', "at is a number of seconds from 0"),
         ("[", "Expecting"),
     ],
 )
