@@ -146,7 +146,9 @@ def _state(world: World, _query: Any, _given: Any) -> Any:
 
 
 def _load_state(world: World, _query: Any, given: Any) -> Any:
-    return {"done": f"{state.load(world, given)} rows loaded"}
+    count = state.load(world, given)
+    world.on_load()
+    return {"done": f"{count} rows loaded"}
 
 
 class _Act(NamedTuple):

@@ -39,6 +39,7 @@ class Doors:
         if each:
             give_addresses(self.world)
             self.world.on_death = self._fall_silent
+            self.world.on_load = functools.partial(give_addresses, self.world)
         for host in self._listeners(each=each):
             server = await self._open(host, port, each=each)
             port = server.port
@@ -104,8 +105,18 @@ def loopback_addresses() -> Iterator[str]:
 
 
 def give_addresses(world: World) -> None:
-    """Give each host an address of its own on loopback, its management interface too."""
-    for host, address in zip(world.db.all("host"), loopback_addresses(), strict=False):
+    """
+    Give each host an address of its own on loopback, its management interface too.
+
+    A host that has one keeps it, also when a dump of the pool is loaded; another pool's hosts take
+    the addresses in their order, and those beyond the doors that there are cannot be reached.
+    """
+    kept = {ref: at for at, ref in world.listening.items() if world.db.find("host", ref)}
+    free = (address for address in loopback_addresses() if address not in kept.values())
+    world.listening = {}
+    for host in world.db.all("host"):
+        address = kept.get(host.ref) or next(free)
+        world.listening[address] = host.ref
         world.db.set(host, "address", address)
         for pif in world.db.rows("PIF", host["PIFs"]):
             if pif["management"]:

@@ -32,11 +32,8 @@ def is_master(world: World, host: str) -> bool:
 
 
 def at(world: World, address: str) -> str:
-    """The member at the address, if members have their own."""
-    if not address:
-        return ""
-    hosts = world.db.tables["host"].rows.values()
-    return next((host.ref for host in hosts if host["address"] == address), "")
+    """The member that listens at the address, if members have their own."""
+    return world.listening.get(address, "")
 
 
 def is_alive(world: World, address: str) -> bool:

@@ -66,12 +66,15 @@ class World:
         self.images = Images()
         self.log = CallLog()
         self.certificates: dict[str, str] = {}  # of hosts that speak https, as PEM
+        #: where members have addresses of their own, whatever their rows say: which host's each is
+        self.listening: dict[str, str] = {}
         self.slowness: dict[str, float] = {}  # of SRs, by ref: how many times as long all takes
         self.restarts = 0
         self._down_until = 0.0
         self._booting_until = 0.0
         self.on_restart: Callable[[], None] = lambda: None
         self.on_death: Callable[[Row], None] = lambda _host: None
+        self.on_load: Callable[[], None] = lambda: None
         self._running: set[asyncio.Task[Any]] = set()  # xapi's own: a restart ends them
         self._on_hosts: dict[str, set[asyncio.Task[Any]]] = {}  # they outlive xapi
         #: by VM: what a host does to its domain

@@ -71,9 +71,9 @@ def _called_phases() -> Iterator[str]:
     """The phases that the simulator's own calls come to, as their code says."""
     for path in (ROOT / "simulator" / "behaviour").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                told = node.func.attr in {"phase", "_act"}
-                yield from (a.value for a in node.args[:1] if told and isinstance(a, ast.Constant))
+            match node:
+                case ast.Call(ast.Attribute(attr="phase" | "_act"), [ast.Constant(str(said)), *_]):
+                    yield said
 
 
 def test_every_phase_is_declared_and_told() -> None:

@@ -176,6 +176,55 @@ def _ask(line: http.client.HTTPConnection, method: str, *params: Any) -> None:
     line.request("POST", "/jsonrpc", json.dumps(call))
 
 
+def _name_at(sim: Any, address: str) -> str:
+    """What answers there: the master, or the code and the address by which a supporter names it."""
+    line = http.client.HTTPConnection(address, sim.port, timeout=10)
+    try:
+        _ask(line, "session.login_with_password", "root", "xenroot")
+        answer = json.load(line.getresponse())
+    finally:
+        line.close()
+    if "result" in answer:
+        return "the master"
+    return " ".join((answer["error"]["message"], *answer["error"]["data"]))
+
+
+def test_a_host_listens_where_it_does_whatever_its_row_says(
+    start_simulator: Callable[..., Any],
+) -> None:
+    sim = start_simulator("--listen-all", "--time-scale", "0")
+    session = sim.login()
+    (master,) = sim.rpc("host.get_by_name_label", session, "host-1")["result"]
+    sim.rpc("host.set_address", session, master, "10.0.0.1")
+
+    assert _name_at(sim, "127.0.0.1") == "the master"
+    assert _name_at(sim, "127.0.0.2") == "HOST_IS_SLAVE 10.0.0.1"
+
+
+def test_a_pool_that_is_loaded_listens_where_the_old_one_did(
+    start_simulator: Callable[..., Any],
+) -> None:
+    sim = start_simulator("--listen-all", "--time-scale", "0", "--hosts", "3")
+    other = start_simulator("--time-scale", "0", "--hosts", "2")
+    mine = sim.control("GET", "/state")
+
+    sim.control("PUT", "/state", other.control("GET", "/state"))
+    assert _name_at(sim, "127.0.0.1") == "the master"
+    assert _name_at(sim, "127.0.0.2") == "HOST_IS_SLAVE 127.0.0.1"
+    with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
+        _name_at(sim, "127.0.0.3")  # it has no such host
+
+    mine["host"] = dict(reversed(mine["host"].items()))  # a file may have been sorted
+    for _ in range(2):
+        sim.control("PUT", "/state", mine)
+        sim.control("POST", "/master/host-2")
+        (pool,) = sim.control("GET", "/state")["pool"].values()
+        address = sim.control("GET", "/state")["host"][pool["master"]]["address"]
+        assert _name_at(sim, address) == "the master"
+        there = {_name_at(sim, f"127.0.0.{number}") for number in (1, 2, 3)}
+        assert there == {"the master", f"HOST_IS_SLAVE {address}"}
+
+
 def test_a_master_that_is_dead_is_silent(start_simulator: Callable[..., Any]) -> None:
     sim = start_simulator("--listen-all", "--time-scale", "0")
     session = sim.login()
