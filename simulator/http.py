@@ -51,6 +51,9 @@ class Upload(Protocol):
 
     def answer(self) -> Response: ...
 
+    def close(self) -> None:
+        """The client is gone."""
+
 
 class Response(NamedTuple):
     """One answer."""
@@ -100,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._is_refused = False  # and its client was told
         self._is_drained = False  # and has sent all of it
         self._is_heard_out = False  # the client has said all
+        self._uploads: list[Upload] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -123,6 +127,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._queue.clear()
         self._writable.set()
+        for upload in self._uploads:
+            upload.close()
 
     def eof_received(self) -> bool:
         """The client has said all; it still gets its answers (over TLS there is no such half)."""
@@ -166,6 +172,8 @@ class Connection(asyncio.Protocol):
         method = self._parser.get_method().decode("latin-1")
         target = self._target.decode("latin-1")
         self._upload = self._server.uploads(method, target, self._headers)
+        if self._upload is not None:
+            self._uploads.append(self._upload)
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and self._is_too_large(int(length)):
             self._refuse_body()

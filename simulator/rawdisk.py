@@ -3,10 +3,11 @@
     PUT /import_raw_vdi?session_id=OpaqueRef:…&vdi=REF-OR-UUID&format=raw&task_id=OpaqueRef:…
 
 The session may be a cookie of that name, or be left out where the request says `Authorization:
-Basic`. A `task_id` is a task that the client made with task.create: it ends as the transfer does.
-An image that is shorter than the disk leaves the rest of it as it was; one that is longer, or finds
-its SR full, is broken off. Who may not is told so with 401 or 403; all else that is wrong is the
-500 page, with XAPI's code on it.
+Basic`. A `task_id` is a task that the client made with task.create: it ends as the transfer does,
+if it is the user's own and has not ended. A disk that is written to is in use meanwhile: the
+control domain of a host has it, as a VBD shows. An image that is shorter than the disk leaves the
+rest of it as it was; one that is longer, or finds its SR full, is broken off. Who may not is told
+so with 401 or 403; all else that is wrong is the 500 page, with XAPI's code on it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from simulator import rbac
+from simulator.behaviour.vbd import attach_at_once
+from simulator.behaviour.vdi import seeing
+from simulator.calls import Call
 from simulator.errors import ApiError
 from simulator.http import Request, Response, error_page
 from simulator.images import BLOCK
 from simulator.schema.roles import roles_for
+from simulator.tasks import RUNNING
 
 if TYPE_CHECKING:
     from simulator.db import Row
@@ -43,6 +48,7 @@ class Transfer:
         self._headers = headers
         self.offset = 0
         self.failed: Response | None = None
+        self._task = ""
         try:
             self.vdi = self._checked()
         except ApiError as refused:
@@ -58,11 +64,16 @@ class Transfer:
         sessions, session = self.world.sessions, self._session()
         if session:
             sessions.check(session)
-            role = sessions.role_of(session)
+            role, owner = sessions.role_of(session), sessions.owner_of(session)
         else:
-            role = sessions.prove(*_basic(self._headers.get("authorization", "")))
+            user, password = _basic(self._headers.get("authorization", ""))
+            role = sessions.prove(user, password)
+            owner = rbac.identifier(user) if role else ""
         if role and role not in _ROLES:
             raise rbac.denied("http/raw_vdi", _ROLES)
+        task = self._said.get("task_id", "")
+        if self.world.tasks.owner_of.get(task) == owner:
+            self._task = task
 
     def _session(self) -> str:
         """What the query names, or a cookie, as browsers and XenCenter send it."""
@@ -77,27 +88,41 @@ class Transfer:
 
     def fail(self, refused: ApiError) -> None:
         self.failed = _page(refused)
-        if (task := self._task()) is not None:
+        if (task := self._pending()) is not None:
             self.world.tasks.fail(task, refused)
 
-    def _task(self) -> Row | None:
-        return self.world.db.find("task", self._said.get("task_id", ""))
+    def _pending(self) -> Row | None:
+        """The task that ends as this does, unless it has ended."""
+        task = self.world.db.find("task", self._task)
+        return task if task is not None and task["status"] in RUNNING else None
 
     def succeed(self) -> None:
-        if (task := self._task()) is not None:
+        if (task := self._pending()) is not None:
             self.world.tasks.succeed(task, "")
 
 
 class Upload(Transfer):
     """Bytes that are written to a disk as they come."""
 
+    _attached: Row | None = None
+
     def _checked(self) -> Row:
         vdi = super()._checked()
-        if vdi["read_only"]:
-            raise ApiError("VDI_READONLY", vdi.ref)
-        if any(v["currently_attached"] for v in self.world.db.rows("VBD", vdi["VBDs"])):
-            raise ApiError("VDI_IN_USE", vdi.ref, "import")
+        call = Call(self.world, "VDI.import", "VDI.import", self._session())
+        host = seeing(call, self.world.db.get("SR", vdi["SR"]))
+        domain = self.world.db.get("VM", host["control_domain"])
+        self._attached = attach_at_once(call, vdi, domain)
         return vdi
+
+    def fail(self, refused: ApiError) -> None:
+        self._detach()
+        super().fail(refused)
+
+    def _detach(self) -> None:
+        if self._attached is not None:
+            self.world.db.destroy(self._attached)
+            self._attached = None
+            self.world.locks.wake()
 
     def feed(self, part: bytes) -> None:
         if self.failed is not None:
@@ -117,8 +142,14 @@ class Upload(Transfer):
     def answer(self) -> Response:
         if self.failed is not None:
             return self.failed
+        self._detach()
         self.succeed()
         return Response(b"", "application/octet-stream")
+
+    def close(self) -> None:
+        """The client is gone: what it has not sent will not come."""
+        if self._attached is not None:
+            self.fail(_broken_off())
 
     def _take_space(self, used: int) -> None:
         more = max(0, used - self.vdi["physical_utilisation"])

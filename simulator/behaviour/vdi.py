@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from simulator.behaviour.vm_state import is_live
 from simulator.calls import Call, call, declare
 from simulator.db import Row
 from simulator.errors import ApiError
@@ -38,9 +39,19 @@ for _field in ("sharable", "read_only", "managed", "missing"):
 # -- what must hold
 
 
-def assert_plugged(call: Call, sr: Row) -> None:
-    if not any(pbd["currently_attached"] for pbd in call.db.rows("PBD", sr["PBDs"])):
+def seeing(call: Call, sr: Row) -> Row:
+    """A host that sees the SR and lives: what is done to its disks is done there."""
+    hosts = [pbd["host"] for pbd in call.db.rows("PBD", sr["PBDs"]) if pbd["currently_attached"]]
+    if not hosts:
         raise ApiError("SR_HAS_NO_PBDS", sr.ref)
+    for host in call.db.rows("host", hosts):
+        if is_live(call, host):
+            return host
+    raise ApiError("HOST_OFFLINE", hosts[0])
+
+
+def assert_plugged(call: Call, sr: Row) -> None:
+    seeing(call, sr)
 
 
 def sr_mark(call: Call, sr: Row, operation: str) -> Mark:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 
@@ -143,3 +148,95 @@ def test_a_disk_in_use_and_one_that_is_read_only_are_not_written(sim: Any, sessi
     status, page = upload(sim, b"x", f"session_id={session}&vdi={iso}")
 
     assert (status, b"VDI_READONLY" in page) == (500, True)
+
+
+@contextlib.contextmanager
+def half_an_upload(sim: Any, query: str) -> Iterator[http.client.HTTPConnection]:
+    """One that has sent one of two MiB, which have come."""
+    line = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=10)
+    line.putrequest("PUT", f"/import_raw_vdi?format=raw&{query}")
+    line.putheader("Content-Length", str(2 * MIB))
+    line.putheader("Expect", "100-continue")
+    line.endheaders(b"x" * MIB)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+def refused(sim: Any, method: str, *args: Any) -> list[str]:
+    error = sim.rpc(method, *args)["error"]
+    return [error["message"], *error["data"]]
+
+
+def test_a_disk_that_is_written_to_is_in_use(sim: Any, session: str, vdi: str) -> None:
+    template = sim.rpc("VM.get_by_name_label", session, "Other install media")["result"][0]
+    vm = sim.rpc("VM.clone", session, template, "web")["result"]
+    sim.rpc("VM.provision", session, vm)
+    device = {"VM": vm, "VDI": vdi, "userdevice": "0", "bootable": False, "mode": "RW",
+              "type": "Disk", "empty": False, "other_config": {},
+              "qos_algorithm_type": "", "qos_algorithm_params": {}}  # fmt: skip
+    own = sim.rpc("VBD.create", session, device)["result"]
+    asked = f"session_id={session}&vdi={vdi}"
+
+    with half_an_upload(sim, asked) as line:
+        wait_until(lambda: len(sim.rpc("VDI.get_VBDs", session, vdi)["result"]) == 2, timeout=10,
+                   description="it has begun")  # fmt: skip
+        (ours,) = set(sim.rpc("VDI.get_VBDs", session, vdi)["result"]) - {own}
+        domain = sim.rpc("VBD.get_VM", session, ours)["result"]
+        assert sim.rpc("VM.get_is_control_domain", session, domain)["result"] is True
+        in_use = ["VDI_IN_USE", vdi]
+        assert refused(sim, "VM.start", session, vm, False, False) == in_use
+        assert refused(sim, "VDI.destroy", session, vdi) == [*in_use, "destroy"]
+        assert upload(sim, b"y", asked)[0] == 500
+        line.send(b"z" * MIB)
+        answer = line.getresponse()
+        assert (answer.status, answer.read()) == (200, b"")
+
+    assert sim.rpc("VDI.get_VBDs", session, vdi)["result"] == [own]
+    assert download(sim, asked)[1][MIB - 1 : MIB + 1] == b"xz"
+    assert "error" not in sim.rpc("VM.start", session, vm, False, False)
+    assert upload(sim, b"y", asked)[0] == 500  # now that VM writes to it
+
+
+@pytest.mark.parametrize("how", ["hangs up", "sends too much"])
+def test_an_upload_that_is_broken_off_leaves_the_disk_free(
+    sim: Any, session: str, vdi: str, how: str
+) -> None:
+    task = sim.rpc("task.create", session, "up", "")["result"]
+    if how == "sends too much":
+        assert upload(sim, bytes(5 * MIB), f"session_id={session}&vdi={vdi}&task_id={task}")[0]
+    else:
+        with half_an_upload(sim, f"session_id={session}&vdi={vdi}&task_id={task}"):
+            wait_until(lambda: sim.rpc("VDI.get_VBDs", session, vdi)["result"], timeout=10,
+                       description="it has begun")  # fmt: skip
+
+    wait_until(lambda: not sim.rpc("VDI.get_VBDs", session, vdi)["result"], timeout=10,
+               description="the disk is free")  # fmt: skip
+    assert sim.rpc("task.get_status", session, task)["result"] == "failure"
+    assert "error" not in sim.rpc("VDI.destroy", session, vdi)
+
+
+def test_a_task_that_has_ended_or_is_not_the_users_is_left_alone(
+    start_simulator: Any, tmp_path: Path
+) -> None:
+    users = [{"name": "maker", "password": "secret", "role": "vm-admin"}]
+    file = tmp_path / "users.json"
+    file.write_text(json.dumps(users))
+    sim = start_simulator("--time-scale", "0", "--users", str(file))
+    session = sim.login()
+    theirs = sim.rpc("session.login_with_password", "maker", "secret")["result"]
+    pending, ended, mine = (
+        sim.rpc("task.create", one, "up", "")["result"] for one in (session, session, theirs)
+    )
+    sim.rpc("task.set_status", session, ended, "success")
+
+    assert upload(sim, b"x", f"session_id=none&vdi=none&task_id={pending}")[0] == 401
+    assert upload(sim, b"x", f"vdi=none&task_id={pending}", "maker:secret")[0] == 500
+    assert upload(sim, b"x", f"session_id={session}&vdi=none&task_id={ended}")[0] == 500
+    assert upload(sim, b"x", f"vdi=none&task_id={mine}", "maker:secret")[0] == 500
+
+    statuses = [
+        sim.rpc("task.get_status", session, one)["result"] for one in (pending, ended, mine)
+    ]
+    assert statuses == ["pending", "success", "failure"]
