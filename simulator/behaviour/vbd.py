@@ -232,6 +232,8 @@ async def plug(call: Call, ref: str) -> str:
     def check() -> None:
         _check_attach(call, vbd)
         _pluggable_vm(call, vbd, "DEVICE_ALREADY_ATTACHED")
+        if not vbd["empty"]:
+            _assert_seen(call, vbd, vm["resident_on"])
 
     async with call.world.locks.marked(call, lambda: [Mark(vbd, "plug", check)]):
 
@@ -241,6 +243,14 @@ async def plug(call: Call, ref: str) -> str:
 
         await change_domain(call, vm, "VBD.plug", end)
     return ""
+
+
+def _assert_seen(call: Call, vbd: Row, host: str) -> None:
+    """Refuse a disk on storage that the host is not connected to."""
+    sr = call.db.get("SR", call.db.get("VDI", vbd["VDI"])["SR"])
+    pbds = call.db.rows("PBD", sr["PBDs"])
+    if not any(pbd["currently_attached"] and pbd["host"] == host for pbd in pbds):
+        raise ApiError("SR_NOT_ATTACHED", sr.ref)
 
 
 def attach(call: Call, vbd: Row) -> None:
