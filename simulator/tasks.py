@@ -61,6 +61,9 @@ class Tasks:
     def belongs_to(self, row: Row, session: str) -> None:
         self.session_of[row.ref] = session
         self.owner_of[row.ref] = self.world.sessions.owner_of(session)
+        if (owner := self.world.db.find("session", session)) is not None:
+            owner["tasks"].append(row.ref)
+            self.world.db.touch(owner)
 
     def create(self, label: str, **values: Any) -> Row:
         row = self.world.db.create(
@@ -122,11 +125,18 @@ class Tasks:
         for sub in self.world.db.rows("task", list(row["subtasks"])):
             if sub.ref in self._being_read:
                 self.remove(sub)
+        self._leave_session(row.ref)
         for memory in self._memories():
             memory.pop(row.ref, None)
         self.cancelled.discard(row.ref)
         self._being_read.discard(row.ref)
         self.world.db.destroy(row)
+
+    def _leave_session(self, ref: str) -> None:
+        owner = self.world.db.find("session", self.session_of.get(ref, ""))
+        if owner is not None and ref in owner["tasks"]:
+            owner["tasks"].remove(ref)
+            self.world.db.touch(owner)
 
     def remove_when_read(self, row: Row) -> None:
         """Leave the ended task of a sub-operation for as long as xapi takes to read it."""

@@ -46,6 +46,28 @@ def test_a_call_under_way_outlives_its_session(pretend: Pretend) -> None:
     pretend(scenario)
 
 
+def test_a_session_lists_its_tasks_for_as_long_as_they_are_there(pretend: Pretend) -> None:
+    async def scenario(pool: Any) -> None:
+        pool.world.latency.set({"VDI.clone": 0.05, "subtask.read": 0})
+        other = await pool.login("root", "xenroot")
+        made = await pool.call("task.create", "mine", "")
+        clone = await pool.call("Async.VM.clone", pool.one("VM", "debian-12").ref, "web")
+        await pool.until(lambda: pool.db.get("task", clone)["subtasks"], "a disk is cloned")
+        (disk,) = pool.db.get("task", clone)["subtasks"]
+
+        assert await other.call("session.get_tasks", pool.session) == [made, clone, disk]
+        assert await other.call("session.get_tasks", other.session) == []
+        await pool.ended(clone)
+        await pool.until(lambda: not pool.db.find("task", disk), "its end is read")
+        await other.call("task.destroy", clone)
+        assert await pool.call("session.get_tasks", pool.session) == [made]
+        pool.world.sessions.close(pool.session)
+        await other.call("task.set_status", made, "success")
+        await other.call("task.destroy", made)
+
+    pretend(scenario)
+
+
 def test_an_async_call_gives_its_task_and_its_result(pretend: Pretend) -> None:
     async def scenario(pool: Any) -> None:
         template = pool.one("VM", "debian-12").ref
