@@ -187,7 +187,7 @@ def _kill(world: World, name: str, _given: Any) -> Any:
     return {"done": f"kill {name}"}
 
 
-def _revive(world: World, name: str, _given: Any) -> Any:
+def _revive(world: World, name: str, _given: Any = None) -> Any:
     host = state.named(world, "host", name)
     call = Call(world, "control.revive", "control.revive")
     for vm in world.db.rows("VM", list(host["resident_VMs"])):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 WAITERS_MAX: Final = 101
+#: for so long a call tries again; not scaled, for a slow machine would look like a busy pool
 STANDARD_SECONDS: Final = 2 * 3600.0
 QUICK_SECONDS: Final = 120.0
 #: with a time scale of 0 a retry still gives other operations their turn
