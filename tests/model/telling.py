@@ -7,27 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.story import Story
+from tests.support.steady import STEADY
 
 STEPS = 25
 TOGETHER = 50
 """How many stories a seed tells."""
-
-
-class Steady(HypothesisProvider):
-    """Draws as Hypothesis does, but for the numbers that it finds in whatever modules are loaded.
-
-    So a seed tells the same stories alone and amid a suite, today and after a change elsewhere.
-    """
-
-    def _maybe_draw_constant(self, *_asked: object, **_more: object) -> None:
-        return None
-
-
-AVAILABLE_PROVIDERS["steady"] = f"{__name__}.{Steady.__name__}"
 
 
 @dataclass
@@ -77,7 +64,7 @@ def _tell_some(number: int, ends: Counter[str], *, shrink: bool) -> None:
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
-            backend="steady",
+            backend=STEADY,
             phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),

@@ -20,11 +20,13 @@ from simulator.locks import Locks
 from simulator.memory import Memory
 from simulator.schema.declare import FOLLOWS
 from tests.support.random_clients import RandomClients
+from tests.support.steady import STEADY
 
 SETTINGS: Final = settings(
     max_examples=60,
     stateful_step_count=40,
     derandomize=True,  # its time and its verdict are the code's alone
+    backend=STEADY,
     deadline=None,
     database=None,
     phases=[Phase.generate],
