@@ -91,7 +91,7 @@ class Rows:
     def _fill(self) -> None:
         disks = {"content_type": "user", "type": "nfs", "physical_size": 1 << 50}
         sr = self.add("SR", name_label="sr-1", physical_utilisation=0, **disks)
-        self.add("pool", name_label="tiny", default_SR=sr)
+        self.add("pool", name_label="tiny", default_SR=sr, ha_enabled=False)
         about = {"MTU": "1500", "bridge": "xenbr1", "other_config": {}}
         network = self.add("network", name_label=NETWORK, **about)
         for number in (1, 2):
