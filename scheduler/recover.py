@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from scheduler.deadline import give_up
 from xenlaunch import states
 from xenlaunch.ledger import Ledger
+from xenlaunch.reading import without_pool
 from xenlaunch.record import Record
 
 ACCEPT_SECONDS: Final = 2.0
@@ -40,22 +41,22 @@ class Recovery:
 
         Who needs a pool yet comes last: a slow one is asked then, and nobody is to wait for that.
         """
-        looked = 0
-        new: list[Record] = []
-        for launch in self.ledger.due(limit):
-            # One by one: what is sent for one makes the queue longer for the next.
-            if self.ledger.postpone(launch):
-                looked += 1
-                for record in self.ledger.records([launch]):
-                    if is_new(record):
-                        new.append(record)
-                    else:
-                        self.attend(record)
+        due = self.ledger.due(limit)
+        new = without_pool(self.ledger, due)
+        looked = sum(self._look_at(launch) for launch in due if launch not in new)
         until = self.clock() + ACCEPT_SECONDS
-        for record in new:
-            if self.clock() < until:  # else it is due again in a moment
-                self.attend(record)
+        for launch in due:
+            if launch in new and self.clock() < until:  # who is left is still due
+                looked += self._look_at(launch)
         return looked
+
+    def _look_at(self, launch: str) -> bool:
+        """Whether it was for us: one by one, what is sent for one makes the queue longer."""
+        if not self.ledger.postpone(launch):
+            return False
+        for record in self.ledger.records([launch]):
+            self.attend(record)
+        return True
 
     def look(self, launch: str) -> None:
         """Look at one launch now: somebody says that it has news.
@@ -74,7 +75,7 @@ class Recovery:
         elif record.start_by and give_up(self.ledger, record):
             self.look(record.id)
         elif record.state == states.WAITING:
-            if is_new(record) and not self.actions.accept(record):
+            if not record.pool and not self.actions.accept(record):
                 self.look(record.id)
         elif record.parked:
             self._wake(record)
@@ -86,8 +87,3 @@ class Recovery:
         step = self.ledger.wake(record.id)
         if step:
             self.actions.begin(record.id, step)
-
-
-def is_new(record: Record) -> bool:
-    """Whether a launch has no pool yet."""
-    return record.state == states.WAITING and not record.pool

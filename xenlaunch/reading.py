@@ -16,6 +16,16 @@ from xenlaunch.record import Record
 from xenlaunch.store import reachable
 
 
+def without_pool(ledger: Ledger, launches: Iterable[str]) -> set[str]:
+    """Those of these launches that have no pool yet, in one round trip."""
+    launches = list(launches)
+    with reachable(), ledger.store.redis.pipeline(transaction=False) as pipe:
+        for launch in launches:
+            pipe.hget(ledger.store.key("launch", launch), "pool")
+        pools = pipe.execute()
+    return {launch for launch, pool in zip(launches, pools, strict=True) if not pool}
+
+
 @dataclass(frozen=True)
 class BatchCounts:
     """A batch, and how many of its launches are in which state."""

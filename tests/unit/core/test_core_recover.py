@@ -237,10 +237,13 @@ def test_who_needs_a_pool_keeps_nobody_else_waiting_and_not_for_long(
 ) -> None:
     new, goes_on = [lives.submitted() for _ in range(3)], lives.running()
     make_due(lives, goes_on)
-    times = iter([0.0, 1.0, 3.0, 5.0])
-    Recovery(lives.ledger, actions, clock=lambda: next(times)).sweep()
-
+    times = iter([0.0, 1.0, 3.0, 5.0, 10.0, 10.5, 11.0])
+    recovery = Recovery(lives.ledger, actions, clock=lambda: next(times))
+    recovery.sweep()
     assert actions.done == [("begin", goes_on, names.CONNECT), ("accept", new[0])]
+
+    recovery.sweep()
+    assert actions.done[2:] == [("accept", launch) for launch in new[1:]]
 
 
 def test_who_was_claimed_is_not_waited_for(lives: Lives) -> None:
