@@ -163,13 +163,10 @@ class Pool(Known):
 
     def conclude(self) -> None:
         """Leave no call of a step that is done open, nor its task in the pool."""
-        self.catch_up()
         for key, call in self._under_way():
             outcome = self._outcome(call.task)
             if outcome.ended:
-                with suppress(PoolError):
-                    self._settled(key, call.task, call.method, outcome)
-                self._lease.failed(key)
+                self._close(key, call, outcome, None)
             elif self._clock() < call.since + CONCLUDE_SECONDS:
                 raise Parked("the pool to finish what it had begun", call.task, CONCLUDE_SECONDS)
 
@@ -300,6 +297,10 @@ class Pool(Known):
             with suppress(PoolError):
                 self._session.read("task.cancel", call.task)
             raise Parked("the pool to stop what it was doing", call.task, 60)
+        self._close(key, call, outcome, find)
+
+    def _close(self, key: str, call: Call, outcome: Outcome, find: Finder | None) -> None:
+        """Write down how a call has ended, whatever that was."""
         try:
             self._came_out(key, self._settled(key, call.task, call.method, outcome))
         except OutcomeUnknown:
